@@ -1,0 +1,51 @@
+# make demo · make test · make check. Each sets up .venv by itself, once; nothing is needed but python3 (3.11+) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := requirements/server.txt requirements/dev.txt pyproject.toml
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock
+
+help:
+	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
+	@echo "make test    the tests; no services needed"
+	@echo "make check   style, types, imports, migrations, documentation"
+	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit("ML_Pipeline needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 …" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks the venv module. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# A stamp each: the demo needs the server's packages alone, tests and checks need theirs too.
+.venv/server-installed: .venv/made $(LOCKS)
+	$(PIP) --require-hashes -r requirements/server.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev-installed: .venv/server-installed
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: .venv/server-installed
+	@$(BIN)/ml-pipeline demo
+
+test: .venv/dev-installed
+	$(BIN)/pytest
+
+check: .venv/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it \
+	  $(BIN)/python backend/manage.py makemigrations --check --dry-run
+	ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it \
+	  $(BIN)/python docs/check.py
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+  --no-annotate --upgrade pyproject.toml --group build
+lock:
+	$(LOCK) --extra server --extra postgres --group dev -o requirements/dev.txt
+	$(LOCK) --extra server -c requirements/dev.txt -o requirements/server.txt

@@ -1,0 +1,1 @@
+"""The API endpoints layer: endpoints, algorithms, their statuses, the requests they answered, and feedback on them."""

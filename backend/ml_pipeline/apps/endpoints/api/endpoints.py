@@ -1,0 +1,143 @@
+"""Views of endpoints: their list, one of them, its history, and rollback."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from ml_pipeline.apps.accounts.authentication import actor_of
+from ml_pipeline.apps.endpoints import endpoints, statuses
+from ml_pipeline.apps.endpoints.api.serializers import (
+    EndpointChangeSerializer,
+    EndpointSerializer,
+    HistoryStepSerializer,
+    ReasonSerializer,
+    StatusSerializer,
+)
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithmStatus
+from ml_pipeline.errors import Complaint, InvalidInput
+from ml_pipeline.rest.lists import refuse_unknown
+
+
+class EndpointFilters(django_filters.FilterSet):
+    """Filters of the list of endpoints."""
+
+    class Meta:
+        model = Endpoint
+        fields = ("name", "owner")
+
+
+class EndpointList(generics.ListCreateAPIView[Endpoint]):
+    """All endpoints, newest first; `POST` makes one."""
+
+    queryset = Endpoint.objects.all()
+    serializer_class = EndpointSerializer
+    filterset_class = EndpointFilters
+
+    def perform_create(self, serializer: BaseSerializer[Endpoint]) -> None:
+        """Makes it through the noun module, which knows the rules."""
+        values = serializer.validated_data
+        serializer.instance = endpoints.create(
+            values["name"], owner=values.get("owner", ""), description=values.get("description", "")
+        )
+
+
+class EndpointDetail(generics.RetrieveUpdateDestroyAPIView[Endpoint]):
+    """One endpoint: read, describe anew, or delete while it has no algorithms."""
+
+    queryset = Endpoint.objects.all()
+    serializer_class = EndpointChangeSerializer
+
+    def get_object(self) -> Endpoint:
+        """The endpoint named in the address."""
+        refuse_unknown(self.request, set())
+        return endpoints.named(self.kwargs["name"])
+
+    def perform_update(self, serializer: BaseSerializer[Endpoint]) -> None:
+        """Changes owner and description."""
+        assert serializer.instance is not None
+        values = serializer.validated_data
+        serializer.instance = endpoints.describe(
+            serializer.instance, owner=values.get("owner"), description=values.get("description")
+        )
+
+    def perform_destroy(self, instance: Endpoint) -> None:
+        """Deletes it, or refuses with a conflict."""
+        endpoints.delete(instance)
+
+
+class EndpointHistory(generics.ListAPIView[MLAlgorithmStatus]):
+    """Every step of every algorithm of the endpoint, newest first; with `?at=TIME` what was in production then."""
+
+    queryset = MLAlgorithmStatus.objects.all()
+    serializer_class = HistoryStepSerializer
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[MLAlgorithmStatus]:
+        """The steps under this endpoint."""
+        endpoint = endpoints.named(self.kwargs["name"])
+        steps = MLAlgorithmStatus.objects.filter(parent_mlalgorithm__parent_endpoint=endpoint)
+        return steps.select_related("parent_mlalgorithm")
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "at",
+                OpenApiTypes.DATETIME,
+                description="A time with its offset, such as 2026-01-31T12:00:00Z: the reply is then one object, "
+                "`{at, endpoint, production}`, where `production` is the step in force at that time, or null.",
+            )
+        ]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The list, or the answer to `?at=`."""
+        refuse_unknown(request, {"at", "limit", "before"})
+        if "at" not in request.query_params:
+            return super().get(request, *args, **kwargs)
+        moment = _moment(request.query_params["at"])
+        endpoint = endpoints.named(kwargs["name"])
+        step = statuses.production_at(endpoint, moment)
+        production = HistoryStepSerializer(step).data if step else None
+        return Response({"at": moment.isoformat(), "endpoint": endpoint.name, "production": production})
+
+
+class EndpointRollback(generics.GenericAPIView[MLAlgorithmStatus]):
+    """The algorithm that was in production before, in production again."""
+
+    queryset = MLAlgorithmStatus.objects.all()
+    serializer_class = ReasonSerializer
+
+    @extend_schema(responses={201: StatusSerializer})
+    def post(self, request: Request, name: str) -> Response:
+        """The new step into production. 409 when there is nothing to go back to."""
+        refuse_unknown(request, set())
+        body = ReasonSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        step = statuses.roll_back(
+            endpoints.named(name), actor=actor_of(request).name, reason=body.validated_data["reason"]
+        )
+        return Response(StatusSerializer(step).data, status=status.HTTP_201_CREATED)
+
+
+def _moment(text: str) -> datetime:
+    # A "+" of an offset arrives as a space when the client did not escape it.
+    try:
+        moment = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
+    except ValueError:
+        moment = None
+    if moment is None or timezone.is_naive(moment):
+        raise InvalidInput(
+            [Complaint(None, "at", "a time with its offset, such as 2026-01-31T12:00:00Z", repr(text[:40]))]
+        )
+    return moment

@@ -1,0 +1,172 @@
+"""How endpoints, algorithms, statuses, requests and feedback look in JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest, Status
+from ml_pipeline.rest.serializers import RefusesUnknownFields
+
+
+class EndpointSerializer(RefusesUnknownFields, serializers.ModelSerializer[Endpoint]):
+    """An endpoint. Its name is set when it is created."""
+
+    name = serializers.CharField(max_length=63)
+
+    class Meta:
+        model = Endpoint
+        fields = ("id", "name", "owner", "description", "settings", "created_at")
+        read_only_fields = ("settings", "created_at")
+
+
+class EndpointChangeSerializer(EndpointSerializer):
+    """What may change of an endpoint: owner and description."""
+
+    name = serializers.CharField(read_only=True)
+
+
+class StatusSerializer(RefusesUnknownFields, serializers.ModelSerializer[MLAlgorithmStatus]):
+    """One step in an algorithm's history; `active` for the one in force."""
+
+    active = serializers.BooleanField(read_only=True)
+    status = serializers.ChoiceField(choices=Status.choices)
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+    class Meta:
+        model = MLAlgorithmStatus
+        fields = ("id", "parent_mlalgorithm", "status", "active", "reason", "created_by", "created_at")
+        read_only_fields = ("created_by", "created_at")
+
+
+class AlgorithmSerializer(serializers.ModelSerializer[MLAlgorithm]):
+    """An algorithm with its present status."""
+
+    endpoint = serializers.CharField(source="parent_endpoint.name", read_only=True)
+    current_status = serializers.CharField(source="active_status.status", read_only=True)
+
+    class Meta:
+        model = MLAlgorithm
+        fields = (
+            "id",
+            "parent_endpoint",
+            "endpoint",
+            "name",
+            "version",
+            "current_status",
+            "description",
+            "owner",
+            "runtime",
+            "runtime_reason",
+            "parity",
+            "artifact_digest",
+            "signature",
+            "metrics",
+            "code",
+            "created_by",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class HistoryStepSerializer(serializers.ModelSerializer[MLAlgorithmStatus]):
+    """One step in an endpoint's history, with the algorithm it concerns."""
+
+    algorithm = serializers.CharField(source="parent_mlalgorithm.name")
+    version = serializers.CharField(source="parent_mlalgorithm.version")
+    active = serializers.BooleanField()
+
+    class Meta:
+        model = MLAlgorithmStatus
+        fields = (
+            "id",
+            "parent_mlalgorithm",
+            "algorithm",
+            "version",
+            "status",
+            "active",
+            "reason",
+            "created_by",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class ReasonSerializer(RefusesUnknownFields):
+    """The body of a rollback or an archiving; it may be left out."""
+
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class RequestSerializer(serializers.ModelSerializer[MLRequest]):
+    """A logged prediction. `feedback` is the first true outcome that came for it, or null."""
+
+    input_data = serializers.SerializerMethodField()
+    full_response = serializers.SerializerMethodField()
+    feedback = serializers.SerializerMethodField()
+
+    class Meta:
+        model = MLRequest
+        fields = (
+            "id",
+            "parent_mlalgorithm",
+            "outcome",
+            "input_data",
+            "full_response",
+            "response",
+            "probability",
+            "feedback",
+            "latency_us",
+            "unit",
+            "revision",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_input_data(self, request: MLRequest) -> Any:
+        """The row as it was validated."""
+        return json.loads(request.input_data)
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_full_response(self, request: MLRequest) -> Any:
+        """The reply as it was sent."""
+        return json.loads(request.full_response)
+
+    @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}], "nullable": True})
+    def get_feedback(self, request: MLRequest) -> Any:
+        """The view looks feedback up for the whole page at once."""
+        return self.context["feedback"].get(request.pk)
+
+
+class FeedbackSerializer(RefusesUnknownFields):
+    """The true outcome of one request: one of the algorithm's labels, or a number for a regression."""
+
+    feedback = serializers.JSONField()
+
+
+class FeedbackReplySerializer(serializers.Serializer[Any]):
+    """What became of it: `accepted`, or `unchanged` when it was known; `feedback` is the outcome that counts, the first."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=("accepted", "unchanged"))
+    feedback = serializers.JSONField()
+
+
+class BulkFeedbackItemSerializer(RefusesUnknownFields):
+    """One line of a bulk."""
+
+    request_id = serializers.UUIDField()
+    feedback = serializers.JSONField()
+
+
+class BulkFeedbackReplySerializer(serializers.Serializer[Any]):
+    """Counts of what was added and what stood already; the ids that are unknown; the values that are no outcome."""
+
+    accepted = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    unknown = serializers.ListField(child=serializers.CharField())
+    invalid = serializers.ListField(child=serializers.DictField())

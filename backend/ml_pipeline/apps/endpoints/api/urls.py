@@ -1,0 +1,43 @@
+"""The routes of the registry under `/api/v1/`, none with a trailing slash."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from ml_pipeline.apps.endpoints.api import algorithms, endpoints, requests
+
+
+class EndpointName(StringConverter):
+    """A name that an endpoint may bear; anything else is not found."""
+
+    regex = "[a-z][a-z0-9_-]{0,62}"
+
+
+class RowId(StringConverter):
+    """An id that fits a 64-bit column."""
+
+    regex = "[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:  # type: ignore[override]
+        """The number."""
+        return int(value)
+
+
+register_converter(EndpointName, "endpoint")
+register_converter(RowId, "id")
+
+urlpatterns = [
+    path("endpoints", endpoints.EndpointList.as_view(), name="endpoints"),
+    path("endpoints/<endpoint:name>", endpoints.EndpointDetail.as_view(), name="endpoint"),
+    path("endpoints/<endpoint:name>/history", endpoints.EndpointHistory.as_view(), name="endpoint-history"),
+    path("endpoints/<endpoint:name>/rollback", endpoints.EndpointRollback.as_view(), name="endpoint-rollback"),
+    path("mlalgorithms", algorithms.AlgorithmList.as_view(), name="mlalgorithms"),
+    path("mlalgorithms/<id:pk>", algorithms.AlgorithmDetail.as_view(), name="mlalgorithm"),
+    path("mlalgorithms/<id:pk>/archive", algorithms.AlgorithmArchive.as_view(), name="mlalgorithm-archive"),
+    path("mlalgorithmstatuses", algorithms.StatusList.as_view(), name="mlalgorithmstatuses"),
+    path("mlalgorithmstatuses/<id:pk>", algorithms.StatusDetail.as_view(), name="mlalgorithmstatus"),
+    path("mlrequests", requests.RequestList.as_view(), name="mlrequests"),
+    path("mlrequests/feedback", requests.FeedbackBulk.as_view(), name="mlrequests-feedback"),
+    path("mlrequests/<uuid:pk>", requests.RequestDetail.as_view(), name="mlrequest"),
+]

@@ -1,0 +1,62 @@
+"""Endpoints: created, described, deleted while nothing was registered under them."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from ml_pipeline.apps.endpoints import names
+from ml_pipeline.apps.endpoints.models import Endpoint
+from ml_pipeline.apps.events import revisions
+from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
+
+
+def named(name: str) -> Endpoint:
+    """The endpoint called `name`. Raises NotFound."""
+    endpoint = Endpoint.objects.filter(name=name).first()
+    if endpoint is None:
+        raise NotFound(f"There is no endpoint named {name[:100]!r}.")
+    return endpoint
+
+
+def create(name: str, *, owner: str = "", description: str = "") -> Endpoint:
+    """A new endpoint. Raises InvalidInput for a bad name and Conflict for one in use."""
+    if not re.match(names.PATTERN, name):
+        raise InvalidInput(
+            [Complaint(None, "name", "a lower-case letter, then up to 62 of a-z, 0-9, _ and -", repr(name[:80]))]
+        )
+    if name in names.RESERVED:
+        raise InvalidInput([Complaint(None, "name", "a name that the API does not use itself", repr(name))])
+    endpoint = Endpoint(name=name, owner=owner, description=description, created_at=timezone.now())
+    try:
+        with transaction.atomic():
+            endpoint.save(force_insert=True)
+            revisions.raise_revision()
+    except IntegrityError:
+        raise Conflict(f"There is an endpoint named {name!r} already.") from None
+    return endpoint
+
+
+def describe(endpoint: Endpoint, *, owner: str | None = None, description: str | None = None) -> Endpoint:
+    """`endpoint` with another owner or description; the name never changes, it is in clients' URLs."""
+    with transaction.atomic():
+        endpoint = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        endpoint.owner = endpoint.owner if owner is None else owner
+        endpoint.description = endpoint.description if description is None else description
+        endpoint.save(update_fields=["owner", "description"])
+        revisions.raise_revision()
+    return endpoint
+
+
+def delete(endpoint: Endpoint) -> None:
+    """`endpoint` is gone. Raises Conflict when algorithms are registered under it: archive those instead."""
+    with transaction.atomic():
+        locked = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        if locked.algorithms.exists():
+            raise Conflict(
+                f"The endpoint {endpoint.name!r} has algorithms, whose history is kept; archive them instead of deleting."
+            )
+        locked.delete()
+        revisions.raise_revision()

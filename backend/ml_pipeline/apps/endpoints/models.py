@@ -1,0 +1,153 @@
+"""The tables of the registry and of the log of predictions, with the constraints that keep them true.
+
+Rows are written by the noun modules beside this one (`endpoints`, `algorithms`, `statuses`, `feedback`) and, for
+MLRequest, by the data plane's journal; never directly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+
+class Status(models.TextChoices):
+    """Where an algorithm stands in its life."""
+
+    TESTING = "testing"
+    STAGING = "staging"
+    PRODUCTION = "production"
+    AB_TESTING = "ab_testing"
+    ARCHIVED = "archived"
+
+
+class Endpoint(models.Model):
+    """A name in a URL that answers predictions."""
+
+    name = models.CharField(max_length=63, unique=True)
+    owner = models.CharField(max_length=128, blank=True, default="")
+    description = models.TextField(blank=True, default="")
+    settings = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MLAlgorithm(models.Model):
+    """One immutable version of a trained model under an endpoint."""
+
+    parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="algorithms")
+    name = models.CharField(max_length=128)
+    version = models.CharField(max_length=128)
+    description = models.TextField(blank=True, default="")
+    code = models.TextField(blank=True, default="")
+    owner = models.CharField(max_length=128, blank=True, default="")
+    artifact_digest = models.CharField(max_length=64)
+    source_digest = models.CharField(max_length=64)
+    runtime = models.CharField(max_length=32)
+    runtime_reason = models.TextField(blank=True, default="")
+    parity = models.JSONField(null=True)
+    signature = models.JSONField()
+    metrics = models.JSONField(default=dict)
+    reference_profile = models.JSONField(null=True)
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("parent_endpoint", "name", "version"), name="endpoints_algorithm_version"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Inserts the record; a registered algorithm never changes."""
+        if not self._state.adding:
+            raise TypeError("MLAlgorithm is immutable once registered")
+        super().save(*args, **kwargs)
+
+
+class MLAlgorithmStatus(models.Model):
+    """One step in the append-only history of an algorithm.
+
+    The step in force has `active_of` set to its algorithm and, in production, `production_of` to its endpoint. Both
+    are unique and become NULL when the next step follows: at most one active step an algorithm and one production
+    algorithm an endpoint, on every database (MySQL would skip a conditional constraint).
+    """
+
+    parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="statuses")
+    status = models.CharField(max_length=16, choices=Status.choices)
+    active_of = models.OneToOneField(MLAlgorithm, on_delete=models.PROTECT, null=True, related_name="active_status")
+    production_of = models.OneToOneField(
+        Endpoint, on_delete=models.PROTECT, null=True, related_name="production_status"
+    )
+    # For a step into production: the step that a rollback from here returns to.
+    previous_production = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+")
+    reason = models.TextField(blank=True, default="")
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(production_of=None) | models.Q(status=Status.PRODUCTION),
+                name="endpoints_production_status",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.parent_mlalgorithm_id}: {self.status}"
+
+    @property
+    def active(self) -> bool:
+        """Whether this is the algorithm's present status."""
+        return self.active_of_id is not None
+
+
+class MLRequest(models.Model):
+    """One prediction, committed before it was answered. Immutable; partitioned by id on PostgreSQL.
+
+    `input_data` and `full_response` are the exact JSON texts, so that a hash over them can be checked later on any
+    database. `parent_mlalgorithm` has no constraint in the database, which would cost each insert a look-up:
+    algorithms are never deleted. `latency_us` runs from the request's arrival in the service to the algorithm's
+    answer; the commit itself is not in it.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    parent_mlalgorithm = models.ForeignKey(
+        MLAlgorithm, on_delete=models.PROTECT, related_name="requests", db_constraint=False, db_index=False
+    )
+    test_id = models.BigIntegerField(null=True)
+    arm = models.SmallIntegerField(null=True)
+    outcome = models.CharField(max_length=32)
+    revision = models.BigIntegerField()
+    batch_id = models.BigIntegerField()
+    position = models.IntegerField()
+    input_data = models.TextField()
+    full_response = models.TextField()
+    response = models.TextField(null=True)
+    probability = models.FloatField(null=True)
+    latency_us = models.BigIntegerField()
+    unit = models.CharField(max_length=255, null=True)
+    key_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("parent_mlalgorithm", "id"), name="endpoints_request_algorithm"),)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Feedback(models.Model):
+    """A true outcome, learnt later. Append-only: the first of a request counts, later ones are corrections."""
+
+    request_id = models.UUIDField(db_index=True)
+    value = models.JSONField()
+    actor = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.request_id}: {self.value}"

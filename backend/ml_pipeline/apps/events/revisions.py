@@ -1,0 +1,25 @@
+"""Raising and reading the revision. Serving processes poll it; this process is told at once, after the commit."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.dispatch import Signal
+
+from ml_pipeline.apps.events.models import Revision
+
+# Sent after the commit of a transaction that raised the revision, in the process that raised it.
+raised = Signal()
+
+
+def raise_revision() -> None:
+    """The revision is one higher once the caller's transaction commits. Must be called inside that transaction."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("raise_revision() belongs in the transaction that makes the change")
+    Revision.objects.filter(pk=1).update(number=F("number") + 1)
+    transaction.on_commit(lambda: raised.send(sender=Revision), robust=True)
+
+
+def current() -> int:
+    """The revision as committed."""
+    return Revision.objects.values_list("number", flat=True).get(pk=1)

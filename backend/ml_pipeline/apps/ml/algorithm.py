@@ -1,0 +1,86 @@
+"""Algorithm: the strategy every served model follows: preprocess, predict, postprocess.
+
+Subclass it to change a step; name the class by an entry point in the group `ml_pipeline.algorithms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_pipeline.apps.ml.signature import Columns, Row, Signature
+from ml_pipeline.errors import AlgorithmFailed
+
+Output: TypeAlias = npt.NDArray[np.floating[Any]]
+
+
+class Runtime(Protocol):
+    """What executes the predict step of one model."""
+
+    name: str
+
+    def predict(self, columns: Columns) -> Output:
+        """Shape (n, labels): class probabilities; shape (n,) or (n, 1): regression values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one row: label and probabilities (in the signature's order) or, in regression, a value."""
+
+    label: str | None
+    probability: float | None
+    probabilities: tuple[float, ...] | None
+    value: float | None
+
+
+class Algorithm:
+    """A model with its signature. Stateless between calls and safe to share between threads."""
+
+    title = "Model"
+    description = "A model served as it was trained."
+
+    def __init__(self, signature: Signature, runtime: Runtime) -> None:
+        self.signature = signature
+        self.runtime = runtime
+
+    def preprocess(self, rows: Sequence[Row]) -> Columns:
+        """Validated rows as columns (see `Signature.columns`). The rows are not changed."""
+        return self.signature.columns(rows)
+
+    def predict(self, columns: Columns) -> Output:
+        """The runtime's output for `columns`."""
+        return self.runtime.predict(columns)
+
+    def postprocess(self, output: Output) -> list[Prediction]:
+        """One Prediction a row. Raises AlgorithmFailed for NaN, infinity or a shape that the signature does not have."""
+        if not np.isfinite(output).all():
+            raise AlgorithmFailed("The algorithm returned a value that is not a finite number.")
+        if self.signature.task == "regression":
+            return [Prediction(None, None, None, float(value)) for value in output.reshape(len(output), -1)[:, 0]]
+        labels = self.signature.labels
+        if output.ndim != 2 or output.shape[1] != len(labels):
+            raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for {len(labels)} labels.")
+        best = output.argmax(axis=1)
+        binary = len(labels) == 2
+        return [
+            Prediction(labels[top], row[1] if binary else row[top], tuple(row), None)
+            for top, row in zip(best.tolist(), output.tolist(), strict=True)
+        ]
+
+    def compute_prediction(self, rows: Sequence[Row]) -> list[Prediction]:
+        """One Prediction for each of `rows`, in order. Raises AlgorithmFailed whatever went wrong inside."""
+        try:
+            predictions = self.postprocess(self.predict(self.preprocess(rows)))
+        except AlgorithmFailed:
+            raise
+        # A model may raise anything; for the caller it is one fact, and the cause goes to the log with the chain.
+        except Exception as error:
+            raise AlgorithmFailed("The algorithm failed on this input.") from error
+        if len(predictions) != len(rows):
+            raise AlgorithmFailed(f"The algorithm returned {len(predictions)} answers for {len(rows)} rows.")
+        return predictions

@@ -1,0 +1,119 @@
+"""From a fitted scikit-learn pipeline to ONNX, with a proof that both answer alike.
+
+Compiling is an optimisation that must not be seen: when a pipeline has no converter, depends on a locale, or answers
+differently after conversion, the reason is returned and the pipeline is served natively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ml_pipeline.apps.ml.algorithm import Algorithm
+from ml_pipeline.apps.ml.signature import Row, Signature
+
+TOLERANCE = 1e-5
+MIN_PARITY_ROWS = 2_000
+# An operator whose result depends on the locales installed on the machine that serves.
+_LOCALE_OPERATORS = frozenset({"StringNormalizer"})
+
+
+class CannotCompile(Exception):
+    """The pipeline has no equal in ONNX; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far two algorithms agree on `rows` rows; equal when no label differs and no number by more than 1e-5."""
+
+    rows: int
+    labels_different: int
+    max_abs_difference: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the second may stand in for the first."""
+        return self.labels_different == 0 and self.max_abs_difference <= TOLERANCE
+
+    def to_json(self) -> dict[str, Any]:
+        """The proof as it stands in the manifest."""
+        return {**asdict(self), "tolerance": TOLERANCE, "holds": self.holds}
+
+
+def compiled(pipeline: Any, signature: Signature) -> bytes:
+    """`pipeline` as an ONNX model whose inputs are the signature's features in order, each (n, 1).
+
+    Raises CannotCompile with the converter's reason.
+    """
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    types = [
+        (feature.name, StringTensorType([None, 1]) if feature.type == "string" else FloatTensorType([None, 1]))
+        for feature in signature.features
+    ]
+    options = {"zipmap": False} if signature.task == "classification" else None
+    try:
+        model = to_onnx(pipeline, initial_types=types, options={id(_final(pipeline)): options} if options else None)
+    # Converters raise whatever their libraries raise; each means "no converter for this pipeline".
+    except Exception as error:
+        raise CannotCompile(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}") from error
+    local = sorted({node.op_type for node in model.graph.node} & _LOCALE_OPERATORS)
+    if local:
+        raise CannotCompile(f"the compiled model depends on the machine's locale ({', '.join(local)})")
+    return bytes(model.SerializeToString())
+
+
+def _final(pipeline: Any) -> Any:
+    return pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline
+
+
+def parity(reference: Algorithm, candidate: Algorithm, rows: Sequence[Row]) -> Parity:
+    """How far `candidate` agrees with `reference` on `rows`. Raises AlgorithmFailed when one of them fails."""
+    expected = reference.compute_prediction(rows)
+    actual = candidate.compute_prediction(rows)
+    if reference.signature.task == "regression":
+        truth = np.array([one.value for one in expected], dtype=np.float64)
+        gaps = np.abs(np.array([one.value for one in actual], dtype=np.float64) - truth) / np.maximum(
+            1.0, np.abs(truth)
+        )
+    else:
+        gaps = np.abs(
+            np.array([one.probabilities for one in actual]) - np.array([one.probabilities for one in expected])
+        )
+    return Parity(
+        rows=len(rows),
+        labels_different=sum(one.label != other.label for one, other in zip(expected, actual, strict=True)),
+        max_abs_difference=float(gaps.max(initial=0.0)),
+    )
+
+
+def parity_rows(signature: Signature, rows: Sequence[Row], *, seed: int = 0) -> list[dict[str, Any]]:
+    """The rows that parity is proven on: `rows`, and jittered copies, at least 2,000 in all and a tenth of them jittered.
+
+    A jittered copy takes each value from a random row, moves a quarter of the numbers, and now and then holds a missing
+    value where the signature allows one or a category never seen.
+    """
+    random = np.random.default_rng(seed)
+    copies = max(MIN_PARITY_ROWS - len(rows), len(rows) // 10)
+    return [dict(row) for row in rows] + [_jittered(signature, rows, random) for _ in range(copies)]
+
+
+def _jittered(signature: Signature, rows: Sequence[Row], random: np.random.Generator) -> dict[str, Any]:
+    copy: dict[str, Any] = {}
+    for feature in signature.features:
+        value = rows[random.integers(len(rows))][feature.name]
+        dice = random.random()
+        if dice < 0.05 and feature.nullable:
+            value = None
+        elif dice < 0.10 and feature.type == "string" and feature.categories:
+            value = f"never seen {random.integers(1_000)}"
+        elif dice < 0.25 and value is not None and feature.type == "integer":
+            value = int(value) + int(random.integers(-3, 4))
+        elif dice < 0.25 and value is not None and feature.type == "number":
+            value = float(value) * (1.0 + random.normal() / 20)
+        copy[feature.name] = value
+    return copy

@@ -1,0 +1,1 @@
+"""Runtimes: what executes an algorithm's predict step. One module each, loaded only when used."""

@@ -1,0 +1,177 @@
+"""The schema of an algorithm: rows in, columns out, and exact complaints about rows that do not fit.
+
+A row is a mapping of feature name to a JSON value. Missing is null, an absent name or, for strings, the empty string;
+in columns missing numbers are NaN and missing strings are "" (ONNX has no null string). Imports no Django and no HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_pipeline.apps.ml import values
+from ml_pipeline.errors import Complaint, InvalidArtifact, InvalidInput
+from ml_pipeline.wire import strict_json
+
+Row: TypeAlias = Mapping[str, Any]
+Columns: TypeAlias = dict[str, npt.NDArray[Any]]
+FeatureType = Literal["integer", "number", "string", "boolean"]
+Task = Literal["classification", "regression"]
+
+MAX_COMPLAINTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One input. `categories` are the values seen in training, for people and profiles; others are accepted."""
+
+    name: str
+    type: FeatureType
+    nullable: bool = False
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs in order and the output. `labels` are the classes in the model's own order, empty for regression."""
+
+    features: tuple[Feature, ...]
+    task: Task
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [feature.name for feature in self.features]
+        if not names or len(set(names)) != len(names):
+            raise InvalidArtifact("A signature needs features, each under a name of its own.")
+        if (len(self.labels) < 2) == (self.task == "classification"):
+            raise InvalidArtifact("A classification names at least two labels, a regression none.")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
+    def to_json(self) -> dict[str, Any]:
+        """The signature as JSON values, the inverse of `from_json`."""
+        return {
+            "features": [
+                {
+                    "name": feature.name,
+                    "type": feature.type,
+                    "nullable": feature.nullable,
+                    "categories": list(feature.categories),
+                }
+                for feature in self.features
+            ],
+            "task": self.task,
+            "labels": list(self.labels),
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> Signature:
+        """The signature that `to_json` wrote. Raises InvalidArtifact when it is not one."""
+        try:
+            features = tuple(
+                Feature(
+                    str(item["name"]),
+                    item["type"],
+                    bool(item.get("nullable", False)),
+                    tuple(str(category) for category in item.get("categories", ())),
+                )
+                for item in document["features"]
+            )
+            task, labels = document["task"], tuple(str(label) for label in document.get("labels", ()))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidArtifact(f"The signature lacks or misuses {error}.") from None
+        unknown = {feature.type for feature in features} - set(get_args(FeatureType))
+        if unknown or task not in get_args(Task):
+            raise InvalidArtifact(f"The signature has an unknown type: {', '.join(map(str, unknown)) or task}.")
+        return cls(features, task, labels)
+
+    def rows(self, items: Sequence[Any], *, coerce: bool = False) -> list[dict[str, Any]]:
+        """`items` as complete rows in feature order, values normalised; `coerce` reads strings as forms and CSV carry them.
+
+        Raises InvalidInput with up to 100 complaints, each naming row and field. `items` are not changed.
+        """
+        complaints: list[Complaint] = []
+        result = []
+        for index, item in enumerate(items):
+            result.append(self._row(index, item, coerce, complaints))
+            if len(complaints) >= MAX_COMPLAINTS:
+                break
+        if complaints:
+            raise InvalidInput(complaints[:MAX_COMPLAINTS])
+        return result
+
+    def _row(self, index: int, item: Any, coerce: bool, complaints: list[Complaint]) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        if not isinstance(item, Mapping):
+            complaints.append(Complaint(index, None, "an object of feature names and values", strict_json.shown(item)))
+            return row
+        for name in item:
+            if name not in self._by_name:
+                complaints.append(Complaint(index, str(name)[:100], "a feature of this algorithm", "an unknown name"))
+        if not item:
+            complaints.append(Complaint(index, None, "at least one feature", "an empty object"))
+            return row
+        for feature in self.features:
+            value = item.get(feature.name)
+            if coerce and isinstance(value, str):
+                value = values.coerced(value, feature.type)
+            if value is None or (value == "" and feature.nullable and feature.type == "string"):
+                if not feature.nullable:
+                    got = "null" if feature.name in item else "nothing"
+                    complaints.append(Complaint(index, feature.name, values.EXPECTED[feature.type], got))
+                row[feature.name] = None
+                continue
+            fitting = values.fitted(value, feature.type)
+            if fitting is None:
+                complaints.append(
+                    Complaint(index, feature.name, values.EXPECTED[feature.type], strict_json.shown(item[feature.name]))
+                )
+            row[feature.name] = fitting
+        return row
+
+    def columns(self, rows: Sequence[Row]) -> Columns:
+        """Complete rows as one array of shape (n,) a feature: float64 with NaN, or object (str) with ""; for missing."""
+        result: Columns = {}
+        for feature in self.features:
+            cells = [row[feature.name] for row in rows]
+            if feature.type == "string":
+                result[feature.name] = np.array(["" if cell is None else cell for cell in cells], dtype=object)
+            else:
+                result[feature.name] = np.array(
+                    [math.nan if cell is None else cell for cell in cells], dtype=np.float64
+                )
+        return result
+
+
+def inferred_feature(
+    name: str, cells: Sequence[Any], *, nullable: bool | None = None, max_categories: int = 200
+) -> Feature:
+    """The feature that `cells` (JSON values, None for missing) look like; nullable where one is missing unless told.
+
+    Categories are listed for strings of at most `max_categories` distinct values.
+    """
+    present = [cell for cell in cells if cell is not None]
+    if nullable is None:
+        nullable = len(present) < len(cells)
+    if present and all(isinstance(cell, bool) for cell in present):
+        kind = "boolean"
+    elif present and all(isinstance(cell, int) and not isinstance(cell, bool) for cell in present):
+        kind = "integer"
+    elif present and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in present):
+        kind = "number"
+    elif all(isinstance(cell, str) for cell in present):
+        kind = "string"
+    else:
+        raise InvalidArtifact(f"The column {name!r} mixes strings and numbers.")
+    categories: tuple[str, ...] = ()
+    if kind == "string" and len(distinct := set(present)) <= max_categories:
+        categories = tuple(sorted(distinct))
+    return Feature(name, cast(FeatureType, kind), nullable, categories)

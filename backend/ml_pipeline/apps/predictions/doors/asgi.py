@@ -1,0 +1,129 @@
+"""The ASGI door: data-plane paths go to the exchange, all else to Django with its body read and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ml_pipeline.apps.predictions.doors import exchange
+from ml_pipeline.apps.predictions.doors.exchange import Exchange, Head, Reply
+from ml_pipeline.errors import MLPipelineError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+THREADS = 8
+# A refused upload is read and thrown away for a moment, or the client would see a reset instead of the reply.
+DRAIN_S = 5.0
+
+
+class ClientGone(Exception):
+    """The client went away before its body was complete."""
+
+
+class AsgiDoor:
+    """An ASGI application in front of `django`."""
+
+    def __init__(self, exchange_: Exchange, django: Application) -> None:
+        self._exchange = exchange_
+        self._django = django
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the server's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            self._exchange.service.start()
+            try:
+                await self._http(scope, receive, send)
+            except ClientGone:
+                return
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "lifespan.shutdown":
+            self._exchange.service.start()
+            await send({"type": "lifespan.startup.complete"})
+        self._exchange.service.drain()
+        await asyncio.to_thread(self._threads.shutdown)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = _head(scope)
+        mine = exchange.is_data_plane(head.path)
+        try:
+            if mine:
+                grant = self._exchange.admit(head)
+            else:
+                exchange.check_length(head)
+            body = await _body(receive)
+        except MLPipelineError as error:
+            await _refuse(exchange.error_reply(error), receive, send)
+            return
+        if mine:
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._threads, self._exchange.answer, head, grant, body)
+            await _send(reply, send, with_body=head.method != "HEAD")
+        else:
+            await self._django(scope, _replayed(body, receive), send)
+
+
+def _head(scope: Scope) -> Head:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return Head(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > exchange.MAX_BODY_BYTES:
+            raise exchange.too_large()
+        parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> MutableMapping[str, Any]:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+async def _send(reply: Reply, send: Send, *, with_body: bool = True) -> None:
+    await send(_start(reply))
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})
+
+
+async def _refuse(reply: Reply, receive: Receive, send: Send) -> None:
+    reply.headers["Connection"] = "close"
+    await send(_start(reply))
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body", False):
+                pass
+    except TimeoutError:
+        pass
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _start(reply: Reply) -> MutableMapping[str, Any]:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    return {"type": "http.response.start", "status": reply.status, "headers": headers}

@@ -1,0 +1,220 @@
+"""One exchange: a request as any door hands it over, the reply as any door can send it. Knows HTTP, and no server.
+
+What it answers: `POST /api/v1/{endpoint}/predict`, `/healthz`, `/readyz`. All else is Django's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.endpoints import names
+from ml_pipeline.apps.endpoints.models import Status
+from ml_pipeline.apps.predictions.routing import Selection
+from ml_pipeline.apps.predictions.service import Payload, PredictionService, Question
+from ml_pipeline.errors import (
+    BodyTooLarge,
+    Complaint,
+    InvalidInput,
+    MalformedInput,
+    MethodNotAllowed,
+    MLPipelineError,
+    UnknownParameter,
+    UnsupportedMediaType,
+)
+from ml_pipeline.wire import forms, replies, strict_json
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 10_000_000
+PARAMETERS = ("algorithm", "probabilities", "status", "unit", "version")
+MAX_UNIT = 255
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+HEALTH_PATHS = ("/healthz", "/readyz")
+_PREDICT = re.compile(r"/api/v1/([^/]+)/predict")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its body. Header names are lower-case; `query` is still percent-encoded."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced length in bytes, or None. Raises MalformedInput."""
+        text = self.headers.get("content-length")
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            raise MalformedInput("Content-Length is not a number.")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply as any door can send it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _EncodedBody:
+    content: bytes
+    content_type: str
+    content_encoding: str
+
+    def decode(self) -> Payload:
+        media_type, _, parameters = self.content_type.partition(";")
+        media_type = media_type.strip().lower() or JSON
+        charset = re.search(r'charset="?([\w-]+)', parameters.lower())
+        if self.content_encoding not in ("", "identity"):
+            raise UnsupportedMediaType(f"The body is {self.content_encoding[:40]}-encoded; send it as it is.")
+        if media_type not in (JSON, FORM) or (charset and charset[1] not in ("utf-8", "utf8", "us-ascii")):
+            raise UnsupportedMediaType(f"This route reads {JSON} and {FORM}, in UTF-8.")
+        if media_type == FORM:
+            return Payload([forms.loads(self.content)], listed=False, coerce=True)
+        value = strict_json.loads(self.content)
+        return Payload(value, listed=True, coerce=False) if isinstance(value, list) else Payload([value], False, False)
+
+
+def is_data_plane(path: str) -> bool:
+    """Whether `path` is answered here; a name that the API itself uses is no endpoint."""
+    if path in HEALTH_PATHS:
+        return True
+    match = _PREDICT.fullmatch(path)
+    return match is not None and match[1] not in names.RESERVED
+
+
+def check_length(head: Head) -> None:
+    """Raises BodyTooLarge when the announced body is over the limit: decided before it is read."""
+    length = head.content_length
+    if length is not None and length > MAX_BODY_BYTES:
+        raise too_large()
+
+
+def too_large() -> BodyTooLarge:
+    """The refusal of a body over the limit."""
+    return BodyTooLarge(f"The body is larger than {MAX_BODY_BYTES // 1_000_000} MB.", {"limit_bytes": MAX_BODY_BYTES})
+
+
+class Exchange:
+    """Answers data-plane requests with `service`."""
+
+    def __init__(self, service: PredictionService) -> None:
+        self.service = service
+
+    def admit(self, head: Head) -> Grant | None:
+        """What the caller may do, decided from the head alone, before a byte of the body is read; None for health checks.
+
+        Raises Unauthenticated, Forbidden, MethodNotAllowed and BodyTooLarge.
+        """
+        if head.path in HEALTH_PATHS:
+            _refuse_method(head.method, ("GET", "HEAD"))
+            return None
+        secret = keys.presented(head.headers.get("authorization"), head.headers.get("x-api-key"))
+        grant = self.service.authorise(secret, "predict")
+        _refuse_method(head.method, ("POST",))
+        check_length(head)
+        return grant
+
+    def answer(self, head: Head, grant: Grant | None, body: bytes) -> Reply:
+        """The reply to an admitted request; every failure is a reply too."""
+        return guarded(lambda: self._answer(head, grant, body))
+
+    def _answer(self, head: Head, grant: Grant | None, body: bytes) -> Reply:
+        if head.path == "/healthz":
+            return json_reply(200, {"status": "ok"})
+        if head.path == "/readyz":
+            readiness = self.service.readiness()
+            return json_reply(200 if readiness["ready"] else 503, readiness)
+        assert grant is not None
+        match = _PREDICT.fullmatch(head.path)
+        assert match is not None
+        encoded = _EncodedBody(
+            body, head.headers.get("content-type", ""), head.headers.get("content-encoding", "").strip().lower()
+        )
+        return json_reply(200, self.service.predict(grant, _question(match[1], head), encoded))
+
+
+def guarded(act: Callable[[], Reply]) -> Reply:
+    """What `act` returns, or the reply that its error has in the table. The outermost edge of both doors."""
+    try:
+        return act()
+    except MLPipelineError as error:
+        return error_reply(error)
+    except Exception as error:
+        logger.exception("a request failed in a way nobody foresaw")
+        return error_reply(error)
+
+
+def error_reply(error: Exception) -> Reply:
+    """The reply that tells of `error`."""
+    reply = json_reply(replies.reply_to(error).status, replies.body_of(error))
+    reply.headers.update(replies.headers_of(error))
+    return reply
+
+
+def json_reply(status: int, value: Any) -> Reply:
+    """`value` as a JSON reply."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return Reply(status, {"Content-Type": JSON, "Content-Length": str(len(body))}, body)
+
+
+def _refuse_method(method: str, allowed: tuple[str, ...]) -> None:
+    if method not in allowed:
+        raise MethodNotAllowed(f"This route answers {', '.join(allowed)}.", {"allowed": list(allowed)})
+
+
+def _question(endpoint: str, head: Head) -> Question:
+    given = _parameters(head.query)
+    status = given.get("status")
+    if status is not None and status not in Status.values:
+        raise InvalidInput([Complaint(None, "status", f"one of {', '.join(Status.values)}", repr(status[:40]))])
+    wanted = given.get("probabilities", "0")
+    if wanted not in ("0", "1"):
+        raise InvalidInput([Complaint(None, "probabilities", "0 or 1", repr(wanted[:40]))])
+    return Question(
+        endpoint=endpoint,
+        selection=Selection(given.get("algorithm"), given.get("version"), status),
+        unit=_unit(given.get("unit") or head.headers.get("x-unit")),
+        probabilities=wanted == "1",
+    )
+
+
+def _parameters(query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise MalformedInput("The query is not name=value pairs in percent-encoded UTF-8.") from None
+    given = dict(pairs)
+    unknown = sorted(set(given) - set(PARAMETERS))
+    if unknown:
+        raise UnknownParameter(
+            f"Unknown query parameter {unknown[0][:100]!r}; this route knows: {', '.join(PARAMETERS)}.",
+            {"unknown": [name[:100] for name in unknown], "known": list(PARAMETERS)},
+        )
+    if len(given) != len(pairs):
+        raise MalformedInput("A query parameter appears twice.")
+    return given
+
+
+def _unit(text: str | None) -> str | None:
+    if not text:
+        return None
+    if len(text) > MAX_UNIT or not text.isprintable():
+        raise InvalidInput([Complaint(None, "unit", f"at most {MAX_UNIT} printable characters", repr(text[:40]))])
+    return text

@@ -1,0 +1,107 @@
+"""The WSGI door: data-plane paths go to the exchange, all else to Django with its body read and bounded.
+
+Django under WSGI takes a chunked body for an empty one, so a body is read here and handed on with its length.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from ml_pipeline.apps.predictions.doors import exchange
+from ml_pipeline.apps.predictions.doors.exchange import Exchange, Head, Reply
+from ml_pipeline.errors import MalformedInput, MLPipelineError
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+PIECE_BYTES = 65_536
+# As in the ASGI door: a refused upload is read and thrown away for a moment, so that the client gets to the reply.
+DRAIN_S = 5.0
+
+
+class WsgiDoor:
+    """A WSGI application in front of `django`."""
+
+    def __init__(self, exchange_: Exchange, django: Application) -> None:
+        self._exchange = exchange_
+        self._django = django
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """One request."""
+        self._exchange.service.start()
+        head = _head(environ)
+        mine = exchange.is_data_plane(head.path)
+        grant = None
+        try:
+            if mine:
+                grant = self._exchange.admit(head)
+            else:
+                exchange.check_length(head)
+            body = _body(environ, head)
+        except MLPipelineError as error:
+            return _refuse(exchange.error_reply(error), environ, start_response)
+        if mine:
+            reply = self._exchange.answer(head, grant, body)
+            _start(reply, start_response)
+            return [b"" if head.method == "HEAD" else reply.body]
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return self._django(environ, start_response)
+
+
+def _head(environ: Environ) -> Head:
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+    return Head(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
+
+
+def _body(environ: Environ, head: Head) -> bytes:
+    chunked = "transfer-encoding" in head.headers
+    if chunked and not environ.get("wsgi.input_terminated"):
+        raise MalformedInput("This server does not hand on chunked bodies; send a Content-Length.")
+    length = head.content_length or 0
+    wanted = exchange.MAX_BODY_BYTES + 1 if chunked else length
+    body = b"".join(_pieces(environ["wsgi.input"], wanted))
+    if len(body) > exchange.MAX_BODY_BYTES:
+        raise exchange.too_large()
+    if not chunked and len(body) < length:
+        raise MalformedInput(f"The body ended after {len(body)} of {length} bytes.")
+    return body
+
+
+def _pieces(stream: Any, wanted: int) -> Iterator[bytes]:
+    while wanted > 0 and (piece := stream.read(min(wanted, PIECE_BYTES))):
+        wanted -= len(piece)
+        yield piece
+
+
+def _refuse(reply: Reply, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    _start(reply, start_response)
+    return _refusal(reply, environ)
+
+
+def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
+    yield reply.body
+    length = environ.get("CONTENT_LENGTH") or "0"
+    announced = int(length) if length.isascii() and length.isdigit() else 0
+    wanted = 2**62 if environ.get("wsgi.input_terminated") else announced
+    until = time.monotonic() + DRAIN_S
+    for _ in _pieces(environ["wsgi.input"], wanted):
+        if time.monotonic() > until:
+            return
+
+
+def _start(reply: Reply, start_response: StartResponse) -> None:
+    try:
+        phrase = HTTPStatus(reply.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    start_response(f"{reply.status} {phrase}", list(reply.headers.items()))

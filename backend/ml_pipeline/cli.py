@@ -1,0 +1,118 @@
+"""The `ml-pipeline` command. Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 not reachable.
+
+The commands here are the server's own and need the extra `server`; they run the management commands of the same name.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+SETTINGS_MODULE = "ml_pipeline.server.settings"
+
+app = typer.Typer(help="From a trained model to production.", no_args_is_help=True, add_completion=False)
+keys_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def demo(
+    research: Annotated[Path, typer.Option(help="The repository's research folder.")] = Path("research"),
+) -> None:
+    """Train, register and serve the three income classifiers, from nothing, on SQLite."""
+    _make_secret_key()
+    _run("demo", "--research", str(research))
+
+
+@app.command()
+def serve() -> None:
+    """Serve on HOST and PORT until Ctrl-C."""
+    _run("serve")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    _run("migrate")
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What people call it.")],
+    scope: Annotated[list[str], typer.Option(help="predict, feedback, read, manage or admin; repeatable.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key and print it, once."""
+    scopes = [argument for one in scope for argument in ("--scope", one)]
+    _run("keys", "create", name, *scopes, *_json(as_json))
+
+
+@keys_app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the API keys; their secrets are not stored."""
+    _run("keys", "list", *_json(as_json))
+
+
+@keys_app.command("revoke")
+def revoke_key(name: Annotated[str, typer.Argument()], as_json: AsJson = False) -> None:
+    """Make an API key invalid, everywhere within a second."""
+    _run("keys", "revoke", name, *_json(as_json))
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+def _json(wanted: bool) -> tuple[str, ...]:
+    return ("--json",) if wanted else ()
+
+
+def _make_secret_key() -> None:
+    # Before Django reads its settings, which refuse to do without one.
+    if os.environ.get("ML_PIPELINE_SECRET_KEY"):
+        return
+    home = Path(os.environ.get("ML_PIPELINE_HOME", ".ml_pipeline")).expanduser()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(home / "secret_key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(secrets.token_urlsafe(48) + "\n")
+
+
+def _run(command: str, *arguments: str) -> None:
+    try:
+        import django
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import call_command
+        from django.core.management.base import CommandError
+        from django.db.utils import DatabaseError
+    except ImportError:
+        _fail("This command needs the server: pip install 'ml-pipeline[server]'")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS_MODULE)
+    try:
+        django.setup()
+        call_command(command, *arguments)
+    except (CommandError, ImproperlyConfigured) as error:
+        _fail(str(error))
+    except DatabaseError as error:
+        _fail(f"The database refused: {error}. Is it up to date? `ml-pipeline migrate` brings it there.")
+
+
+def _fail(message: str) -> Any:
+    errors.print(message, markup=False)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Every error of the control plane in the one shape of `wire.replies`, whoever raised it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError, connections
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions as drf
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ml_pipeline import errors
+from ml_pipeline.wire import replies, strict_json
+
+logger = logging.getLogger(__name__)
+
+
+def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """The reply to `exception`; None for what nobody foresaw, which Django then logs and answers with 500."""
+    error = translated(exception, context)
+    if error is None:
+        return None
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            connection.set_rollback(True)
+    return Response(replies.body_of(error), status=replies.reply_to(error).status, headers=replies.headers_of(error))
+
+
+def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipelineError | None:
+    """`exception` as one of ours, or None when it is unforeseen."""
+    match exception:
+        case errors.MLPipelineError():
+            return exception
+        case drf.ValidationError():
+            return _invalid(exception.detail, getattr(context.get("request"), "data", None))
+        case drf.ParseError():
+            return errors.MalformedInput(str(exception.detail))
+        case RequestDataTooBig():
+            return errors.BodyTooLarge("The request body is too large.")
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return errors.Unauthenticated("Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY.")
+        case drf.PermissionDenied() | PermissionDenied():
+            return errors.Forbidden(str(getattr(exception, "detail", "")) or "You may not do this.")
+        case drf.NotFound() | Http404():
+            return errors.NotFound("Nothing is here under this name.")
+        case drf.MethodNotAllowed():
+            allowed = context["view"].allowed_methods
+            return errors.MethodNotAllowed(f"This route answers {', '.join(allowed)}.", {"allowed": allowed})
+        case drf.UnsupportedMediaType():
+            known = ", ".join(parser.media_type for parser in context["view"].get_parsers())
+            return errors.UnsupportedMediaType(f"This route reads {known}.")
+        case OperationalError() | InterfaceError():
+            logger.error("the database does not answer: %s", exception)
+            return errors.DatabaseUnavailable("The database does not answer; nothing was changed.")
+    return None
+
+
+def _invalid(detail: Any, data: Any) -> errors.InvalidInput:
+    # A serializer's errors: field name to a list of sentences, each of which already says what was expected.
+    complaints = []
+    for name, sentences in (detail if isinstance(detail, dict) else {"non_field_errors": detail}).items():
+        field = None if name == "non_field_errors" else str(name)
+        got = strict_json.shown(data[name]) if isinstance(data, dict) and name in data else "nothing"
+        for sentence in sentences if isinstance(sentences, list) else [sentences]:
+            complaints.append(errors.Complaint(None, field, str(sentence), got))
+    first = complaints[0]
+    return errors.InvalidInput(complaints, f"{first.field}: {first.expected}" if first.field else first.expected)
+
+
+class JSONUnlessAsked(DefaultContentNegotiation):
+    """JSON for whoever accepts nothing we have: an error in the wrong format still beats an empty 406."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """The renderer and its media type."""
+        try:
+            return super().select_renderer(request, renderers, format_suffix)
+        except drf.NotAcceptable:
+            return renderers[0], renderers[0].media_type
+
+
+def page(request: HttpRequest, error: errors.MLPipelineError) -> HttpResponse:
+    """`error` for a request that no view took: the same JSON as everywhere."""
+    reply = replies.reply_to(error)
+    return JsonResponse(replies.body_of(error), status=reply.status, headers=replies.headers_of(error))

@@ -1,0 +1,50 @@
+"""Request bodies of the control plane, read as strictly as the data plane reads its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework.parsers import BaseParser
+
+from ml_pipeline.errors import MalformedInput
+from ml_pipeline.wire import forms, strict_json
+
+
+class StrictJSONParser(BaseParser):
+    """`application/json`, strict (see `wire.strict_json`)."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, context: Mapping[str, Any] | None = None) -> Any:
+        """The body's value. Raises MalformedInput."""
+        return strict_json.loads(stream.read())
+
+
+class StrictFormParser(BaseParser):
+    """`application/x-www-form-urlencoded`: one value a field."""
+
+    media_type = "application/x-www-form-urlencoded"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, context: Mapping[str, Any] | None = None) -> Any:
+        """The fields as strings. Raises MalformedInput."""
+        return forms.loads(stream.read())
+
+
+class CSVParser(BaseParser):
+    """`text/csv` with a header line: a list of rows, every cell a string."""
+
+    media_type = "text/csv"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, context: Mapping[str, Any] | None = None) -> Any:
+        """The rows as mappings of column to cell. Raises MalformedInput."""
+        try:
+            text = stream.read().decode("utf-8-sig")
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise MalformedInput(f"The body is not CSV in UTF-8: {error}.") from None
+        if "\x00" in text or any(None in row or None in row.values() for row in rows):
+            raise MalformedInput("The CSV has a NUL, or a line with more or fewer cells than its header.")
+        return rows

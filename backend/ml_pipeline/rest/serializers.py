@@ -1,0 +1,19 @@
+"""Serializers that refuse what they do not know: a mistyped field name must not be ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class RefusesUnknownFields(serializers.Serializer[Any]):
+    """Mix in first. Read-only fields may be sent and are ignored, as is `created_by`: the actor is who authenticated."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The validated values. Raises ValidationError naming every unknown field."""
+        if isinstance(data, dict):
+            unknown = sorted(set(data) - set(self.fields) - {"created_by"})
+            if unknown:
+                raise serializers.ValidationError({name[:100]: "This route has no such field." for name in unknown})
+        return super().to_internal_value(data)

@@ -1,0 +1,155 @@
+"""The settings that operators make, in one table: read from the environment, checked at start, listed in the docs.
+
+A value that cannot be read, and a name in `ML_PIPELINE_*` that nothing reads, stop the start with the id of the check.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIX = "ML_PIPELINE_"
+# Read by the command line when it talks to a server over HTTP.
+CLIENT_VARIABLES = frozenset({"ML_PIPELINE_URL", "ML_PIPELINE_API_KEY"})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable. `read` turns its text into the value, or raises ValueError saying what it expects."""
+
+    variable: str
+    default: str
+    read: Callable[[str], Any]
+    check: str
+    help: str
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise ValueError("0 or 1")
+    return text.lower() in ("1", "true")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise ValueError("a folder")
+    return Path(text).expanduser().resolve()
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**9):
+        raise ValueError("an integer of at least 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
+        raise ValueError("a port from 1 to 65535")
+    return int(text)
+
+
+def _database(text: str) -> str:
+    if text and not text.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ValueError("sqlite:///PATH or postgres://USER:PASSWORD@HOST:PORT/NAME")
+    return text
+
+
+def _secret(text: str) -> str:
+    if text and len(text) < 32:
+        raise ValueError("at least 32 characters")
+    return text
+
+
+TABLE = (
+    Setting(
+        "ML_PIPELINE_HOME",
+        ".ml_pipeline",
+        _folder,
+        "ml_pipeline.E001",
+        "Folder for the SQLite database, bundles and the demo's secret key; relative to where the server is started.",
+    ),
+    Setting(
+        "ML_PIPELINE_DATABASE_URL",
+        "",
+        _database,
+        "ml_pipeline.E002",
+        "The database, as a URL; by default `db.sqlite3` in the home folder. PostgreSQL needs the extra `postgres`.",
+    ),
+    Setting(
+        "ML_PIPELINE_SECRET_KEY",
+        "",
+        _secret,
+        "ml_pipeline.E003",
+        "Random text of at least 32 characters, the same for every process; keys and sessions are void when it "
+        "changes. By default the file `secret_key` in the home folder, which `ml-pipeline demo` makes.",
+    ),
+    Setting(
+        "ML_PIPELINE_DEBUG",
+        "0",
+        _flag,
+        "ml_pipeline.E004",
+        "1 shows full errors, for development only.",
+    ),
+    Setting(
+        "ML_PIPELINE_ALLOWED_HOSTS",
+        "localhost,127.0.0.1,[::1]",
+        _names,
+        "ml_pipeline.E005",
+        "Host names, separated by commas, under which the control plane answers.",
+    ),
+    Setting(
+        "ML_PIPELINE_QUEUE_ROWS",
+        "20000",
+        _count,
+        "ml_pipeline.E006",
+        "Rows that may be under way at once in a process; what comes on top gets 503 `overloaded`.",
+    ),
+    Setting("HOST", "127.0.0.1", _text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
+    Setting("PORT", "8000", _port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),
+)
+
+
+def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Variable to value for the whole table. Raises ImproperlyConfigured naming everything that is wrong."""
+    values: dict[str, Any] = {}
+    wrong = []
+    for setting in TABLE:
+        text = environment.get(setting.variable, setting.default)
+        try:
+            values[setting.variable] = setting.read(text)
+        except ValueError as error:
+            wrong.append(f"({setting.check}) {setting.variable}: expected {error}, got {text[:80]!r}.")
+    known = {setting.variable for setting in TABLE} | CLIENT_VARIABLES
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            wrong.append(f"(ml_pipeline.E000) {name}: there is no such setting; see docs/settings.md.")
+    if wrong:
+        raise ImproperlyConfigured("The settings are wrong:\n  " + "\n  ".join(wrong))
+    return values
+
+
+def secret_key(values: Mapping[str, Any]) -> str:
+    """The secret key: the setting, or the file in the home folder. Raises ImproperlyConfigured when there is neither."""
+    if values["ML_PIPELINE_SECRET_KEY"]:
+        return str(values["ML_PIPELINE_SECRET_KEY"])
+    path: Path = values["ML_PIPELINE_HOME"] / "secret_key"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        raise ImproperlyConfigured(
+            f"(ml_pipeline.E003) There is no secret key. Set ML_PIPELINE_SECRET_KEY, or run `ml-pipeline demo`, "
+            f"which makes one in {path}."
+        ) from None

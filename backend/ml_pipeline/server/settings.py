@@ -1,0 +1,136 @@
+"""Django's settings, made from the table in `configuration`. What operators may change stands there, the rest here."""
+
+from __future__ import annotations
+
+import dj_database_url
+
+from ml_pipeline import __version__
+from ml_pipeline.server import configuration
+
+_VALUES = configuration.read()
+
+HOME = _VALUES["ML_PIPELINE_HOME"]
+SECRET_KEY = configuration.secret_key(_VALUES)
+HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+ARTIFACTS_DIR = HOME / "artifacts"
+DEBUG = _VALUES["ML_PIPELINE_DEBUG"]
+ALLOWED_HOSTS = _VALUES["ML_PIPELINE_ALLOWED_HOSTS"]
+QUEUE_ROWS = _VALUES["ML_PIPELINE_QUEUE_ROWS"]
+HOST = _VALUES["HOST"]
+PORT = _VALUES["PORT"]
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        _VALUES["ML_PIPELINE_DATABASE_URL"] or f"sqlite:///{HOME / 'db.sqlite3'}", conn_max_age=None
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # FULL: a commit is on disk before it returns. IMMEDIATE: a transaction takes the write lock when it begins, and
+    # waits for it, instead of failing in the middle.
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 10,
+    }
+
+INSTALLED_APPS = [
+    "ml_pipeline.server",
+    "ml_pipeline.apps.predictions",
+    "ml_pipeline.apps.endpoints",
+    "ml_pipeline.apps.accounts",
+    "ml_pipeline.apps.events",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "ml_pipeline.server.urls"
+ASGI_APPLICATION = "ml_pipeline.server.asgi.application"
+WSGI_APPLICATION = "ml_pipeline.server.wsgi.application"
+APPEND_SLASH = False
+LOGIN_URL = "rest_framework:login"
+LOGIN_REDIRECT_URL = "api-root"
+LOGOUT_REDIRECT_URL = "rest_framework:login"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+# The doors bound every body before Django sees it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+# Served straight from the installed packages: nothing to collect before the first start.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": (
+        "ml_pipeline.apps.accounts.authentication.KeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ),
+    "DEFAULT_PERMISSION_CLASSES": ("ml_pipeline.apps.accounts.authentication.HasScope",),
+    "DEFAULT_PARSER_CLASSES": (
+        "ml_pipeline.rest.parsers.StrictJSONParser",
+        "ml_pipeline.rest.parsers.StrictFormParser",
+    ),
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "ml_pipeline.rest.exceptions.JSONUnlessAsked",
+    "DEFAULT_PAGINATION_CLASS": "ml_pipeline.rest.lists.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ("ml_pipeline.rest.lists.AllowListedFilters",),
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "ml_pipeline.rest.exceptions.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "ML_Pipeline",
+    "DESCRIPTION": "Registry, predictions, feedback and history. Every error has the shape of the schema Error.",
+    "VERSION": __version__,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "ml_pipeline.server.schema.add_data_plane",
+    ],
+    "ENUM_NAME_OVERRIDES": {"AlgorithmStatusEnum": "ml_pipeline.apps.endpoints.models.Status"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"skl2onnx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

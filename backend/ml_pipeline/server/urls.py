@@ -1,0 +1,64 @@
+"""The routes of the control plane. The data plane's own (`predict`, health) never reach Django."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, reverse
+from django.views.generic import RedirectView
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ml_pipeline import errors
+from ml_pipeline.rest import exceptions
+from ml_pipeline.server import session_urls
+
+
+class ApiRoot(APIView):
+    """The lists that there are."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """Name to address."""
+        lists = ("endpoints", "mlalgorithms", "mlalgorithmstatuses", "mlrequests", "schema", "docs")
+        return Response({name: request.build_absolute_uri(reverse(name)) for name in lists})
+
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="api-root"), name="home"),
+    path("api/v1", ApiRoot.as_view(), name="api-root"),
+    path("api/v1/", include("ml_pipeline.apps.endpoints.api.urls")),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include((session_urls, "rest_framework"))),
+    path("admin/", admin.site.urls),
+]
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """No route has this address."""
+    return exceptions.page(request, errors.NotFound("Nothing is here under this name."))
+
+
+def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django refused the request before any view saw it: a bad Host, a bad session."""
+    return exceptions.page(request, errors.MalformedInput("The request is malformed."))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django refused the person."""
+    return exceptions.page(request, errors.Forbidden("You may not do this."))
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Something nobody foresaw; Django has logged it."""
+    return exceptions.page(request, RuntimeError())
+
+
+handler400 = "ml_pipeline.server.urls.malformed"
+handler403 = "ml_pipeline.server.urls.forbidden"
+handler404 = "ml_pipeline.server.urls.not_found"
+handler500 = "ml_pipeline.server.urls.failed"

@@ -1,0 +1,13 @@
+"""What a WSGI server loads: `gunicorn ml_pipeline.server.wsgi:application`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ml_pipeline.server.settings")
+_django = get_wsgi_application()
+
+from ml_pipeline.apps.predictions import assembly  # noqa: E402  (models exist only after Django's set-up)
+from ml_pipeline.apps.predictions.doors.wsgi import WsgiDoor  # noqa: E402
+
+application = WsgiDoor(assembly.exchange(), _django)

@@ -1,0 +1,68 @@
+"""The one table from errors to replies: code, HTTP status and headers, the same on every route and door.
+
+Imports no Django: the data plane's doors and the REST layer share it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ml_pipeline import errors
+
+
+class ErrorReply(NamedTuple):
+    """How a client is told of one kind of error; `retry_after_s` becomes the Retry-After header."""
+
+    status: int
+    code: str
+    retry_after_s: int | None = None
+
+
+INTERNAL = ErrorReply(500, "internal")
+
+TABLE: dict[type[errors.MLPipelineError], ErrorReply] = {
+    errors.MalformedInput: ErrorReply(400, "malformed"),
+    errors.UnknownParameter: ErrorReply(400, "unknown_parameter"),
+    errors.Unauthenticated: ErrorReply(401, "unauthenticated"),
+    errors.Forbidden: ErrorReply(403, "forbidden"),
+    errors.NotFound: ErrorReply(404, "not_found"),
+    errors.MethodNotAllowed: ErrorReply(405, "method_not_allowed"),
+    errors.Conflict: ErrorReply(409, "conflict"),
+    errors.AmbiguousAlgorithm: ErrorReply(409, "ambiguous"),
+    errors.BodyTooLarge: ErrorReply(413, "too_large"),
+    errors.UnsupportedMediaType: ErrorReply(415, "unsupported_media_type"),
+    errors.InvalidInput: ErrorReply(422, "invalid_input"),
+    errors.InvalidArtifact: ErrorReply(422, "invalid_artifact"),
+    errors.AlgorithmFailed: INTERNAL,
+    errors.Overloaded: ErrorReply(503, "overloaded", retry_after_s=1),
+    errors.AlgorithmNotReady: ErrorReply(503, "not_ready", retry_after_s=5),
+    errors.DatabaseUnavailable: ErrorReply(503, "not_ready", retry_after_s=5),
+    errors.JournalUnavailable: ErrorReply(503, "journal_unavailable", retry_after_s=1),
+}
+
+
+def reply_to(error: Exception) -> ErrorReply:
+    """Status and code for `error`; what is not in the table is `internal`."""
+    return TABLE.get(type(error), INTERNAL)  # type: ignore[arg-type]
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """The headers that go with `error`: Retry-After, Allow, WWW-Authenticate; often none."""
+    reply = reply_to(error)
+    headers: dict[str, str] = {}
+    if reply.retry_after_s is not None:
+        headers["Retry-After"] = str(reply.retry_after_s)
+    if isinstance(error, errors.MethodNotAllowed) and error.details:
+        headers["Allow"] = ", ".join(error.details["allowed"])
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="ml_pipeline"'
+    return headers
+
+
+def body_of(error: Exception) -> dict[str, Any]:
+    """`{"error": {"code", "message", "details"}}`; of an unforeseen exception nothing but the code is told."""
+    message = (
+        error.message if isinstance(error, errors.MLPipelineError) else "The server failed; the failure is logged."
+    )
+    details = error.details if isinstance(error, errors.MLPipelineError) else None
+    return {"error": {"code": reply_to(error).code, "message": message, "details": details}}
