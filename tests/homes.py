@@ -1,0 +1,93 @@
+"""A home folder for servers under test: database, artifacts, secret key, and an API key for every scope."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCOPES = ("predict", "feedback", "read", "manage", "admin")
+ENDPOINT = "income_classifier"
+
+_STATUSES = """
+import django
+django.setup()
+from ml_pipeline.apps.endpoints import statuses
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+for name, status in (("random_forest", "production"), ("decision_tree", "staging")):
+    statuses.move(MLAlgorithm.objects.get(name=name), status, actor="tests", reason="set up")
+"""
+
+
+class Home:
+    """One folder, and the environment in which commands and servers use it."""
+
+    def __init__(self, folder: Path, database_url: str = "") -> None:
+        self.folder = folder
+        self.database_url = database_url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that works on this home; nothing of ours leaks in from outside."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ML_PIPELINE_")}
+        own = {"ML_PIPELINE_HOME": str(self.folder), "DJANGO_SETTINGS_MODULE": "ml_pipeline.server.settings"}
+        if self.database_url:
+            own["ML_PIPELINE_DATABASE_URL"] = self.database_url
+        return {**inherited, **own}
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.folder / "keys.json").exists()
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Scope to an API key that holds that scope alone."""
+        keys: dict[str, str] = json.loads((self.folder / "keys.json").read_text())
+        return keys
+
+    def run(self, *command: str, check: bool = True, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Runs `command` in this home; its output comes back as text."""
+        return subprocess.run(
+            command, env=self.environment, cwd=REPOSITORY, check=check, text=True, capture_output=True, **kwargs
+        )
+
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs a management command in this home."""
+        return self.run(sys.executable, "backend/manage.py", *arguments, check=check)
+
+    def python(self, code: str) -> str:
+        """What the Python program `code` prints in this home, Django not set up yet."""
+        return self.run(sys.executable, "-c", code).stdout
+
+    def make(self) -> Home:
+        """A secret key, an up-to-date database and a key for every scope."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "secret_key").write_text("a-secret-key-for-tests-0123456789-0123456789\n")
+        self.manage("migrate", "-v", "0")
+        made = {
+            scope: json.loads(self.manage("keys", "create", f"{scope}-key", "--scope", scope, "--json").stdout)["key"]
+            for scope in SCOPES
+        }
+        (self.folder / "keys.json").write_text(json.dumps(made))
+        return self
+
+    def prepare(self, bundles: Path) -> Home:
+        """As `make`, with the three income classifiers in the statuses that the demo gives them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.make()
+        ready = (self.folder / "keys.json").rename(self.folder / "keys.pending")
+        for name in ("random_forest", "extra_trees", "decision_tree"):
+            self.manage("register", str(bundles / name), "--endpoint", ENDPOINT, "--version", "0.0.1")
+        self.python(_STATUSES)
+        ready.rename(self.folder / "keys.json")
+        return self
+
+    def copy(self, folder: Path) -> Home:
+        """A home with the same content at `folder`."""
+        shutil.copytree(self.folder, folder)
+        return Home(folder, self.database_url)

@@ -1,0 +1,36 @@
+"""Rows of the Adult data for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from homes import REPOSITORY
+
+PERSON: dict[str, Any] = {
+    "age": 37,
+    "workclass": "Private",
+    "fnlwgt": 34146,
+    "education": "HS-grad",
+    "education-num": 9,
+    "marital-status": "Married-civ-spouse",
+    "occupation": "Craft-repair",
+    "relationship": "Husband",
+    "race": "White",
+    "sex": "Male",
+    "capital-gain": 0,
+    "capital-loss": 0,
+    "hours-per-week": 68,
+    "native-country": "United-States",
+}
+
+
+def test_frame() -> pd.DataFrame:
+    """The 16,281 rows of the test part without their labels, as a notebook reads them: missing is NaN."""
+    frame = pd.read_csv(REPOSITORY / "research" / "data" / "adult_test.csv.gz")
+    return frame.drop(columns="income")
+
+
+def as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows as JSON values, None for missing."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")

@@ -1,0 +1,95 @@
+"""Real servers under test, each a process of its own on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from homes import ENDPOINT, REPOSITORY, Home
+
+START_TIMEOUT_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server process. `door` is `asgi` (uvicorn), `wsgi` (gunicorn with threads) or `runserver`."""
+
+    def __init__(self, door: str, home: Home, environment: dict[str, str]) -> None:
+        self.door = door
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = home.folder / f"{door}-{self.port}.log"
+        self._environment = {**home.environment, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _command(self) -> list[str]:
+        bin_folder = Path(sys.executable).parent
+        match self.door:
+            case "asgi":
+                return [
+                    str(bin_folder / "uvicorn"),
+                    "ml_pipeline.server.asgi:application",
+                    *("--port", str(self.port), "--no-access-log", "--log-level", "warning", "--lifespan", "on"),
+                ]
+            case "wsgi":
+                return [
+                    str(bin_folder / "gunicorn"),
+                    "ml_pipeline.server.wsgi:application",
+                    *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"),
+                ]
+            case "runserver":
+                return [sys.executable, "backend/manage.py", "runserver", "--noreload", f"127.0.0.1:{self.port}"]
+        raise ValueError(self.door)
+
+    def start(self) -> Server:
+        """Returns once the server answers, ready or not."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), env=self._environment, cwd=REPOSITORY, stdout=log, stderr=log
+            )
+        until = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                break
+            try:
+                httpx.get(f"{self.url}/healthz", timeout=5)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return self
+        self.stop()
+        raise AssertionError(f"{self.door} did not start:\n{self.log}")
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def stop(self) -> int:
+        """Stops it as an operator would, and returns its exit code."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+    def client(self, scope: str | None = "admin", **kwargs: Any) -> httpx.Client:
+        """A client that presents the key of `scope`; None for none."""
+        headers = {"Authorization": f"Bearer {self.home.keys[scope]}"} if scope else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **kwargs)
+
+    def predict(self, row: Any, scope: str = "predict", **parameters: str) -> httpx.Response:
+        """One prediction request to the income classifier."""
+        with self.client(scope) as client:
+            return client.post(f"/api/v1/{ENDPOINT}/predict", json=row, params=parameters)
