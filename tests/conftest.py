@@ -17,7 +17,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Django's settings are read when pytest-django starts, before any fixture.
-os.environ["ML_PIPELINE_SECRET_KEY"] = "tests-only-0123456789-0123456789-0123456789"  # noqa: S105
+os.environ["ML_PIPELINE_SECRET_KEY"] = "tests-only-0123456789-0123456789-0123456789"
 os.environ["ML_PIPELINE_HOME"] = tempfile.mkdtemp(prefix="ml_pipeline-tests-")
 
 from homes import Home  # noqa: E402  (reads the environment above)
@@ -119,9 +119,8 @@ def django_db_modify_db_settings() -> None:
     """In-process tests use a database file, so that threads see each other as they do in production."""
     from django.conf import settings
 
-    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = os.path.join(
-        os.environ["ML_PIPELINE_HOME"], "test.sqlite3"
-    )
+    test_database = str(Path(os.environ["ML_PIPELINE_HOME"]) / "test.sqlite3")
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = test_database
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

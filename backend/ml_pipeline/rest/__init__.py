@@ -1,1 +1,1 @@
-"""What the REST API's parts share: strict parsers, keyset lists, allow-listed filters, one shape of error. Knows no model."""
+"""What REST views share: strict parsers, keyset lists, allow-listed filters, one shape of error. Knows no model."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError, connections
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
@@ -82,7 +82,7 @@ class JSONUnlessAsked(DefaultContentNegotiation):
             return renderers[0], renderers[0].media_type
 
 
-def page(request: HttpRequest, error: errors.MLPipelineError) -> HttpResponse:
+def page(error: Exception) -> HttpResponse:
     """`error` for a request that no view took: the same JSON as everywhere."""
     reply = replies.reply_to(error)
     return JsonResponse(replies.body_of(error), status=reply.status, headers=replies.headers_of(error))

@@ -24,7 +24,9 @@ MAX_LIMIT = 1_000
 class KeysetPagination(BasePagination):
     """`?limit=` (1 to 1,000) rows with ids below `?before=`; the next page's address comes in the `Link` header."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
+    def paginate_queryset(  # type: ignore[override]  # lists here are always querysets
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
         """The page's rows, newest (highest id) first."""
         limit = self._limit(request.query_params.get("limit"))
         before = request.query_params.get("before")
@@ -82,7 +84,7 @@ class KeysetPagination(BasePagination):
 class AllowListedFilters(DjangoFilterBackend):
     """The view's `filterset_class`; a parameter that neither it nor the view names is an error, not ignored."""
 
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
+    def filter_queryset(self, request: Any, queryset: QuerySet[Any], view: APIView) -> Any:
         """The rows that match. Raises UnknownParameter and InvalidInput."""
         filters = self.get_filterset_class(view, queryset)
         known = set(filters.base_filters) if filters else set()

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 
 class RefusesUnknownFields(serializers.Serializer[Any]):
-    """Mix in first. Read-only fields may be sent and are ignored, as is `created_by`: the actor is who authenticated."""
+    """Mix in first. Read-only fields are ignored when sent, as is `created_by`: the actor is who authenticated."""
 
     def to_internal_value(self, data: Any) -> Any:
         """The validated values. Raises ValidationError naming every unknown field."""

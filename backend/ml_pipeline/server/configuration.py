@@ -142,7 +142,7 @@ def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
 
 
 def secret_key(values: Mapping[str, Any]) -> str:
-    """The secret key: the setting, or the file in the home folder. Raises ImproperlyConfigured when there is neither."""
+    """The secret key: the setting, or the file in the home folder. Raises ImproperlyConfigured without either."""
     if values["ML_PIPELINE_SECRET_KEY"]:
         return str(values["ML_PIPELINE_SECRET_KEY"])
     path: Path = values["ML_PIPELINE_HOME"] / "secret_key"

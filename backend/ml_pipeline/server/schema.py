@@ -1,4 +1,4 @@
-"""OpenAPI of what Django does not route: the data plane's predict operation and health checks, and the shape of errors."""
+"""OpenAPI of what Django does not route: predictions and health checks; and the shape of errors."""
 
 from __future__ import annotations
 

@@ -40,22 +40,22 @@ urlpatterns = [
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """No route has this address."""
-    return exceptions.page(request, errors.NotFound("Nothing is here under this name."))
+    return exceptions.page(errors.NotFound("Nothing is here under this name."))
 
 
 def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django refused the request before any view saw it: a bad Host, a bad session."""
-    return exceptions.page(request, errors.MalformedInput("The request is malformed."))
+    return exceptions.page(errors.MalformedInput("The request is malformed."))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django refused the person."""
-    return exceptions.page(request, errors.Forbidden("You may not do this."))
+    return exceptions.page(errors.Forbidden("You may not do this."))
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """Something nobody foresaw; Django has logged it."""
-    return exceptions.page(request, RuntimeError())
+    return exceptions.page(RuntimeError())
 
 
 handler400 = "ml_pipeline.server.urls.malformed"

@@ -70,7 +70,7 @@ class HasScope(BasePermission):
     """The actor holds the scope that the view names for the method: `scopes = {"GET": "read", "POST": "manage"}`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """True, or raises Unauthenticated or Forbidden naming the scope. Unless named, reading needs `read`, the rest `manage`."""
+        """True, or raises Unauthenticated or Forbidden. Unless named, reading needs `read`, the rest `manage`."""
         actor = actor_of(request)
         method = "GET" if request.method in SAFE_METHODS else request.method
         scope = getattr(view, "scopes", {}).get(method, "read" if method == "GET" else "manage")

@@ -1,4 +1,7 @@
-"""API keys: made, looked up, revoked. A key is 256 random bits; the database holds its HMAC-SHA256 under the secret key."""
+"""API keys: made, looked up, revoked.
+
+A key is 256 random bits; the database holds its HMAC-SHA256 under the secret key.
+"""
 
 from __future__ import annotations
 

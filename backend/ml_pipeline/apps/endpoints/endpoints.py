@@ -56,7 +56,7 @@ def delete(endpoint: Endpoint) -> None:
         locked = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         if locked.algorithms.exists():
             raise Conflict(
-                f"The endpoint {endpoint.name!r} has algorithms, whose history is kept; archive them instead of deleting."
+                f"The endpoint {endpoint.name!r} has algorithms, whose history is kept; archive them instead."
             )
         locked.delete()
         revisions.raise_revision()

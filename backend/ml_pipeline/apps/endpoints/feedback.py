@@ -1,4 +1,4 @@
-"""Feedback: the true outcome of a request, appended as it arrives; the first one of a request is the one that counts."""
+"""Feedback: true outcomes of requests, appended as they arrive; the first one of a request is the one that counts."""
 
 from __future__ import annotations
 

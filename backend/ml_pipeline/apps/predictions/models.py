@@ -6,7 +6,7 @@ from django.db import models
 
 
 class JournalBatch(models.Model):
-    """One commit of one writer (the incarnation of a serving process): its rows, and a hash chained along the writer."""
+    """One commit of one writer (a serving process): its number of rows, and a hash chained along the writer."""
 
     writer = models.UUIDField()
     seq = models.BigIntegerField()

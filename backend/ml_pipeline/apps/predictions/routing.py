@@ -19,6 +19,7 @@ from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithmStatus, Status
 from ml_pipeline.apps.events import revisions
+from ml_pipeline.apps.events.models import Revision
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.errors import AmbiguousAlgorithm, DatabaseUnavailable, NotFound
 
@@ -132,7 +133,7 @@ class SnapshotKeeper:
                     if revisions.current() == revision:
                         self._load(endpoints)
                         self.snapshot = Snapshot(revision, grants, endpoints)
-            except (Error, revisions.Revision.DoesNotExist) as error:
+            except (Error, Revision.DoesNotExist) as error:
                 connection.close()
                 raise DatabaseUnavailable(f"The registry cannot be read: {error}") from error
 

@@ -194,37 +194,39 @@ class _Call:
         return answer
 
     def entry(self, row: Row, answer: Mapping[str, Any], prediction: Prediction, latency_us: int) -> Entry:
-        value = prediction.label if prediction.value is None else repr(prediction.value)
-        return self._entry(UUID(answer["request_id"]), "ok", row, answer, value, prediction.probability, latency_us)
+        return Entry(
+            id=UUID(answer["request_id"]),
+            outcome="ok",
+            full_response=_text(answer),
+            response=prediction.label if prediction.value is None else repr(prediction.value),
+            probability=prediction.probability,
+            **self._circumstances(row, latency_us),
+        )
 
     def failure(self, request_id: UUID, row: Row, error: AlgorithmFailed) -> Entry:
-        outcome, told = replies.reply_to(error).code, replies.body_of(error)
-        return self._entry(request_id, outcome, row, told, None, None, self.elapsed_us())
-
-    def _entry(
-        self,
-        request_id: UUID,
-        outcome: str,
-        row: Row,
-        answer: Mapping[str, Any],
-        response: str | None,
-        probability: float | None,
-        latency_us: int,
-    ) -> Entry:
         return Entry(
             id=request_id,
-            algorithm_id=self.route.algorithm_id,
-            outcome=outcome,
-            revision=self.snapshot.revision,
-            input_data=json.dumps(row, ensure_ascii=False, separators=(",", ":")),
-            full_response=json.dumps(answer, ensure_ascii=False, separators=(",", ":")),
-            response=response,
-            probability=probability,
-            latency_us=latency_us,
-            unit=self.question.unit,
-            key_id=self.grant.key_id,
-            created_at=timezone.now(),
+            outcome=replies.reply_to(error).code,
+            full_response=_text(replies.body_of(error)),
+            response=None,
+            probability=None,
+            **self._circumstances(row, self.elapsed_us()),
         )
+
+    def _circumstances(self, row: Row, latency_us: int) -> dict[str, Any]:
+        return {
+            "algorithm_id": self.route.algorithm_id,
+            "revision": self.snapshot.revision,
+            "input_data": _text(row),
+            "latency_us": latency_us,
+            "unit": self.question.unit,
+            "key_id": self.grant.key_id,
+            "created_at": timezone.now(),
+        }
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _refuse_too_many(rows: Sequence[Any]) -> None:

@@ -81,7 +81,7 @@ class StatusList(generics.ListCreateAPIView[MLAlgorithmStatus]):
     filterset_class = StatusFilters
 
     @extend_schema(responses={201: StatusSerializer, 200: StatusSerializer})
-    def post(self, request: Request) -> Response:  # type: ignore[override]
+    def post(self, request: Request) -> Response:
         """The new step; 200 with the present one when the algorithm has that status already."""
         refuse_unknown(request, set())
         body = self.get_serializer(data=request.data)

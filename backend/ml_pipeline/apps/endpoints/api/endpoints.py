@@ -66,10 +66,9 @@ class EndpointDetail(generics.RetrieveUpdateDestroyAPIView[Endpoint]):
 
     def perform_update(self, serializer: BaseSerializer[Endpoint]) -> None:
         """Changes owner and description."""
-        assert serializer.instance is not None
         values = serializer.validated_data
         serializer.instance = endpoints.describe(
-            serializer.instance, owner=values.get("owner"), description=values.get("description")
+            self.get_object(), owner=values.get("owner"), description=values.get("description")
         )
 
     def perform_destroy(self, instance: Endpoint) -> None:

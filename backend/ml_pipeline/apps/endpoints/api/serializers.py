@@ -149,7 +149,7 @@ class FeedbackSerializer(RefusesUnknownFields):
 
 
 class FeedbackReplySerializer(serializers.Serializer[Any]):
-    """What became of it: `accepted`, or `unchanged` when it was known; `feedback` is the outcome that counts, the first."""
+    """What became of it: `accepted`, or `unchanged` when known; `feedback` is the outcome that counts, the first."""
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=("accepted", "unchanged"))

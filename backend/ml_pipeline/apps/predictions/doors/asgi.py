@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,9 +12,9 @@ from ml_pipeline.apps.predictions.doors.exchange import Exchange, Head, Reply
 from ml_pipeline.errors import MLPipelineError
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 THREADS = 8
 # A refused upload is read and thrown away for a moment, or the client would see a reset instead of the reply.
@@ -56,22 +56,18 @@ class AsgiDoor:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = _head(scope)
-        mine = exchange.is_data_plane(head.path)
         try:
-            if mine:
-                grant = self._exchange.admit(head)
-            else:
-                exchange.check_length(head)
+            admitted = self._exchange.admit(head)
             body = await _body(receive)
         except MLPipelineError as error:
             await _refuse(exchange.error_reply(error), receive, send)
             return
-        if mine:
-            loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(self._threads, self._exchange.answer, head, grant, body)
-            await _send(reply, send, with_body=head.method != "HEAD")
-        else:
+        if admitted is None:
             await self._django(scope, _replayed(body, receive), send)
+        else:
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._threads, self._exchange.answer, admitted, body)
+            await _send(reply, send, with_body=head.method != "HEAD")
 
 
 def _head(scope: Scope) -> Head:
@@ -100,7 +96,7 @@ async def _body(receive: Receive) -> bytes:
 def _replayed(body: bytes, receive: Receive) -> Receive:
     pending = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def replay() -> MutableMapping[str, Any]:
+    async def replay() -> Mapping[str, Any]:
         return pending.pop() if pending else await receive()
 
     return replay
@@ -124,6 +120,6 @@ async def _refuse(reply: Reply, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _start(reply: Reply) -> MutableMapping[str, Any]:
+def _start(reply: Reply) -> Mapping[str, Any]:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     return {"type": "http.response.start", "status": reply.status, "headers": headers}

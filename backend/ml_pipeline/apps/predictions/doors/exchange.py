@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -63,6 +63,15 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be made, its body still unread; `grant` and `endpoint` are None for health checks."""
+
+    head: Head
+    grant: Grant | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A reply as any door can send it."""
 
@@ -91,14 +100,6 @@ class _EncodedBody:
         return Payload(value, listed=True, coerce=False) if isinstance(value, list) else Payload([value], False, False)
 
 
-def is_data_plane(path: str) -> bool:
-    """Whether `path` is answered here; a name that the API itself uses is no endpoint."""
-    if path in HEALTH_PATHS:
-        return True
-    match = _PREDICT.fullmatch(path)
-    return match is not None and match[1] not in names.RESERVED
-
-
 def check_length(head: Head) -> None:
     """Raises BodyTooLarge when the announced body is over the limit: decided before it is read."""
     length = head.content_length
@@ -117,48 +118,49 @@ class Exchange:
     def __init__(self, service: PredictionService) -> None:
         self.service = service
 
-    def admit(self, head: Head) -> Grant | None:
-        """What the caller may do, decided from the head alone, before a byte of the body is read; None for health checks.
+    def admit(self, head: Head) -> Admitted | None:
+        """The data-plane request of `head`, judged before a byte of its body is read; None when the path is Django's.
 
-        Raises Unauthenticated, Forbidden, MethodNotAllowed and BodyTooLarge.
+        Raises MalformedInput and BodyTooLarge for any path, else Unauthenticated, Forbidden, MethodNotAllowed.
         """
         if head.path in HEALTH_PATHS:
             _refuse_method(head.method, ("GET", "HEAD"))
+            check_length(head)
+            return Admitted(head)
+        match = _PREDICT.fullmatch(head.path)
+        if match is None or match[1] in names.RESERVED:
+            check_length(head)
             return None
         secret = keys.presented(head.headers.get("authorization"), head.headers.get("x-api-key"))
         grant = self.service.authorise(secret, "predict")
         _refuse_method(head.method, ("POST",))
         check_length(head)
-        return grant
+        return Admitted(head, grant, match[1])
 
-    def answer(self, head: Head, grant: Grant | None, body: bytes) -> Reply:
-        """The reply to an admitted request; every failure is a reply too."""
-        return guarded(lambda: self._answer(head, grant, body))
+    def answer(self, admitted: Admitted, body: bytes) -> Reply:
+        """The reply to an admitted request. The outermost edge of both doors: every failure is a reply too."""
+        try:
+            return self._answer(admitted, body)
+        except MLPipelineError as error:
+            return error_reply(error)
+        except Exception as error:
+            logger.exception("a request failed in a way nobody foresaw")
+            return error_reply(error)
 
-    def _answer(self, head: Head, grant: Grant | None, body: bytes) -> Reply:
-        if head.path == "/healthz":
-            return json_reply(200, {"status": "ok"})
-        if head.path == "/readyz":
-            readiness = self.service.readiness()
-            return json_reply(200 if readiness["ready"] else 503, readiness)
-        assert grant is not None
-        match = _PREDICT.fullmatch(head.path)
-        assert match is not None
+    def _answer(self, admitted: Admitted, body: bytes) -> Reply:
+        head = admitted.head
+        if admitted.grant is None or admitted.endpoint is None:
+            return self._health(head.path)
         encoded = _EncodedBody(
             body, head.headers.get("content-type", ""), head.headers.get("content-encoding", "").strip().lower()
         )
-        return json_reply(200, self.service.predict(grant, _question(match[1], head), encoded))
+        return json_reply(200, self.service.predict(admitted.grant, _question(admitted.endpoint, head), encoded))
 
-
-def guarded(act: Callable[[], Reply]) -> Reply:
-    """What `act` returns, or the reply that its error has in the table. The outermost edge of both doors."""
-    try:
-        return act()
-    except MLPipelineError as error:
-        return error_reply(error)
-    except Exception as error:
-        logger.exception("a request failed in a way nobody foresaw")
-        return error_reply(error)
+    def _health(self, path: str) -> Reply:
+        if path == "/healthz":
+            return json_reply(200, {"status": "ok"})
+        readiness = self.service.readiness()
+        return json_reply(200 if readiness["ready"] else 503, readiness)
 
 
 def error_reply(error: Exception) -> Reply:

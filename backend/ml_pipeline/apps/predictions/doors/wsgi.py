@@ -35,23 +35,18 @@ class WsgiDoor:
         """One request."""
         self._exchange.service.start()
         head = _head(environ)
-        mine = exchange.is_data_plane(head.path)
-        grant = None
         try:
-            if mine:
-                grant = self._exchange.admit(head)
-            else:
-                exchange.check_length(head)
+            admitted = self._exchange.admit(head)
             body = _body(environ, head)
         except MLPipelineError as error:
             return _refuse(exchange.error_reply(error), environ, start_response)
-        if mine:
-            reply = self._exchange.answer(head, grant, body)
-            _start(reply, start_response)
-            return [b"" if head.method == "HEAD" else reply.body]
-        environ["CONTENT_LENGTH"] = str(len(body))
-        environ["wsgi.input"] = io.BytesIO(body)
-        return self._django(environ, start_response)
+        if admitted is None:
+            environ["CONTENT_LENGTH"] = str(len(body))
+            environ["wsgi.input"] = io.BytesIO(body)
+            return self._django(environ, start_response)
+        reply = self._exchange.answer(admitted, body)
+        _start(reply, start_response)
+        return [b"" if head.method == "HEAD" else reply.body]
 
 
 def _head(environ: Environ) -> Head:
@@ -100,8 +95,4 @@ def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
 
 
 def _start(reply: Reply, start_response: StartResponse) -> None:
-    try:
-        phrase = HTTPStatus(reply.status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    start_response(f"{reply.status} {phrase}", list(reply.headers.items()))
+    start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", list(reply.headers.items()))

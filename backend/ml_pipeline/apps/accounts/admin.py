@@ -1,0 +1,28 @@
+"""API keys in Django's admin, to be read; their hashes are not shown."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from ml_pipeline.apps.accounts.models import ApiKey
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+    """Keys are made and revoked by `ml-pipeline keys`, which shows a new one once."""
+
+    list_display = ("name", "prefix", "scopes", "created_at", "revoked_at")
+    fields = ("name", "prefix", "scopes", "created_at", "revoked_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """Never."""
+        return False

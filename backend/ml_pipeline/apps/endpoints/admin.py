@@ -1,0 +1,67 @@
+"""The registry and the log in Django's admin, to be read. Changes go through the API, which knows the rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Rows to look at; none is added, changed or deleted here."""
+
+    ordering = ("-pk",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ReadOnly):
+    """Endpoints."""
+
+    list_display = ("name", "owner", "description", "created_at")
+
+
+@admin.register(MLAlgorithm)
+class MLAlgorithmAdmin(ReadOnly):
+    """Algorithms."""
+
+    list_display = ("name", "version", "parent_endpoint", "runtime", "owner", "created_at")
+
+
+@admin.register(MLAlgorithmStatus)
+class MLAlgorithmStatusAdmin(ReadOnly):
+    """The history of statuses."""
+
+    list_display = ("parent_mlalgorithm", "status", "active", "created_by", "created_at", "reason")
+    list_select_related = ("parent_mlalgorithm",)
+
+
+@admin.register(MLRequest)
+class MLRequestAdmin(ReadOnly):
+    """The log of predictions."""
+
+    list_display = ("id", "parent_mlalgorithm", "outcome", "response", "probability", "latency_us", "created_at")
+    list_select_related = ("parent_mlalgorithm",)
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnly):
+    """Feedback as it arrived."""
+
+    list_display = ("request_id", "value", "actor", "created_at")
