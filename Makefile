@@ -34,15 +34,15 @@ demo: .venv/server-installed
 test: .venv/dev-installed
 	$(BIN)/pytest
 
+# Settings for tools that load Django and serve nothing.
+CHECKED := ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it
 check: .venv/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(CHECKED) $(BIN)/mypy
 	$(BIN)/lint-imports
-	ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it \
-	  $(BIN)/python backend/manage.py makemigrations --check --dry-run
-	ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it \
-	  $(BIN)/python docs/check.py
+	$(CHECKED) $(BIN)/python backend/manage.py makemigrations --check --dry-run
+	$(CHECKED) $(BIN)/python docs/check.py
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --no-annotate --upgrade pyproject.toml --group build

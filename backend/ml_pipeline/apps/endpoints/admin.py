@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Model
@@ -11,7 +11,13 @@ from django.http import HttpRequest
 from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class ReadOnly(ModelAdmin):
     """Rows to look at; none is added, changed or deleted here."""
 
     ordering = ("-pk",)
