@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# Django's settings are read when pytest-django starts, before any fixture.
+# pytest-django reads the settings as soon as all conftests are loaded.
+os.environ["DJANGO_SETTINGS_MODULE"] = "ml_pipeline.server.settings"
 os.environ["ML_PIPELINE_SECRET_KEY"] = "tests-only-0123456789-0123456789-0123456789"
 os.environ["ML_PIPELINE_HOME"] = tempfile.mkdtemp(prefix="ml_pipeline-tests-")
 

@@ -38,7 +38,8 @@ class Home:
         own = {"ML_PIPELINE_HOME": str(self.folder), "DJANGO_SETTINGS_MODULE": "ml_pipeline.server.settings"}
         if self.database_url:
             own["ML_PIPELINE_DATABASE_URL"] = self.database_url
-        return {**inherited, **own}
+        # Servers must be able to import the test models of `strange_models`.
+        return {**inherited, **own, "PYTHONPATH": str(REPOSITORY / "tests")}
 
     @property
     def is_complete(self) -> bool:

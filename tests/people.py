@@ -25,7 +25,7 @@ PERSON: dict[str, Any] = {
 }
 
 
-def test_frame() -> pd.DataFrame:
+def held_out_people() -> pd.DataFrame:
     """The 16,281 rows of the test part without their labels, as a notebook reads them: missing is NaN."""
     frame = pd.read_csv(REPOSITORY / "research" / "data" / "adult_test.csv.gz")
     return frame.drop(columns="income")

@@ -116,6 +116,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Registry, predictions, feedback and history. Every error has the shape of the schema Error.",
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["ml_pipeline.apps.accounts.authentication.HasScope"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, reverse
 from django.views.generic import RedirectView
+from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -27,12 +29,28 @@ class ApiRoot(APIView):
         return Response({name: request.build_absolute_uri(reverse(name)) for name in lists})
 
 
+class Schema(SpectacularJSONAPIView):
+    """The OpenAPI document."""
+
+    renderer_classes = (OpenApiJsonRenderer2,)
+
+
+class Docs(SpectacularSwaggerView):
+    """The API's documentation, to be tried out by a person who is logged in."""
+
+    def handle_exception(self, exc: Exception) -> Response | HttpResponse:  # type: ignore[override]
+        """A person who is not logged in is sent to log in, and comes back."""
+        if isinstance(exc, errors.Unauthenticated):
+            return redirect_to_login(self.request.get_full_path())
+        return exceptions.page(exc)
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-root"), name="home"),
     path("api/v1", ApiRoot.as_view(), name="api-root"),
     path("api/v1/", include("ml_pipeline.apps.endpoints.api.urls")),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/schema", Schema.as_view(), name="schema"),
+    path("api/docs", Docs.as_view(url_name="schema"), name="docs"),
     path("", include((session_urls, "rest_framework"))),
     path("admin/", admin.site.urls),
 ]

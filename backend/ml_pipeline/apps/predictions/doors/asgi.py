@@ -63,7 +63,7 @@ class AsgiDoor:
             await _refuse(exchange.error_reply(error), receive, send)
             return
         if admitted is None:
-            await self._django(scope, _replayed(body, receive), send)
+            await self._django(_measured(scope, body), _replayed(body, receive), send)
         else:
             loop = asyncio.get_running_loop()
             reply = await loop.run_in_executor(self._threads, self._exchange.answer, admitted, body)
@@ -91,6 +91,15 @@ async def _body(receive: Receive) -> bytes:
         parts.append(part)
         more = message.get("more_body", False)
     return b"".join(parts)
+
+
+def _measured(scope: Scope, body: bytes) -> Scope:
+    # Django takes a body without a length for an empty one, and DRF refuses one without a type.
+    headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
+    headers.append((b"content-length", str(len(body)).encode()))
+    if body and not any(name == b"content-type" for name, _ in headers):
+        headers.append((b"content-type", exchange.JSON.encode()))
+    return {**scope, "headers": headers}
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

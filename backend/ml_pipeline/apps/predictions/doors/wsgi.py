@@ -1,6 +1,6 @@
 """The WSGI door: data-plane paths go to the exchange, all else to Django with its body read and bounded.
 
-Django under WSGI takes a chunked body for an empty one, so a body is read here and handed on with its length.
+Django takes a chunked body for an empty one, so a body is read here and handed on with its length.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class WsgiDoor:
             return _refuse(exchange.error_reply(error), environ, start_response)
         if admitted is None:
             environ["CONTENT_LENGTH"] = str(len(body))
+            if body and not environ.get("CONTENT_TYPE"):
+                environ["CONTENT_TYPE"] = exchange.JSON
             environ["wsgi.input"] = io.BytesIO(body)
             return self._django(environ, start_response)
         reply = self._exchange.answer(admitted, body)

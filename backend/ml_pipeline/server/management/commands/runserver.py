@@ -34,6 +34,13 @@ class ChunkedRequestHandler(WSGIRequestHandler):
             self.rfile = io.BytesIO(body)
         return True
 
+    def get_environ(self) -> dict[str, Any]:
+        """The request's environment, without the content type that wsgiref makes up where the client named none."""
+        environ: dict[str, Any] = super().get_environ()
+        if self.headers.get("Content-Type") is None:
+            environ["CONTENT_TYPE"] = ""
+        return environ
+
     def handle_one_request(self) -> None:
         """One request; the connection's own stream is back afterwards."""
         stream = self.rfile

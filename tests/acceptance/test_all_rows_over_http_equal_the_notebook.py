@@ -1,0 +1,95 @@
+"""Every row of the test data, over HTTP: the labels are the joblib pipeline's in a notebook, the probabilities within 1e-5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from homes import ENDPOINT
+from people import as_rows, held_out_people
+from servers import Server
+
+CLIENTS = 8
+ALGORITHMS = ("random_forest", "extra_trees", "decision_tree")
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return held_out_people()
+
+
+def made_up(frame: pd.DataFrame, count: int = 1_000) -> pd.DataFrame:
+    """Rows with values from random people, a fifth of them missing or, for categories, never seen."""
+    random = np.random.default_rng(20261123)
+    result = pd.DataFrame(
+        {name: frame[name].sample(count, replace=True, random_state=random).to_numpy() for name in frame}
+    )
+    for name in frame:
+        dice = random.random(count)
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            result[name] = result[name].astype(object)
+            result.loc[dice < 0.1, name] = [f"never seen {index}" for index in range(int((dice < 0.1).sum()))]
+        result.loc[dice > 0.9, name] = np.nan
+    return result
+
+
+def assert_equal_to_the_notebook(answers: list[dict[str, Any]], pipeline: Any, frame: pd.DataFrame) -> None:
+    assert [answer["label"] for answer in answers] == pipeline.predict(frame).tolist()
+    served = np.array([answer["probability"] for answer in answers])
+    assert np.abs(served - pipeline.predict_proba(frame)[:, 1]).max() <= 1e-5
+    assert len({answer["request_id"] for answer in answers}) == len(answers)
+
+
+def in_lists(server: Server, rows: list[dict[str, Any]], algorithm: str) -> list[dict[str, Any]]:
+    answers = []
+    for start in range(0, len(rows), 6_000):
+        reply = server.predict(rows[start : start + 6_000], algorithm=algorithm)
+        assert reply.status_code == 200, reply.text[:500]
+        answers += reply.json()
+    return answers
+
+
+def one_by_one(server: Server, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def ask(part: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        with server.client("predict") as client:
+            for row in part:
+                reply = client.post(f"/api/v1/{ENDPOINT}/predict", json=row)
+                assert reply.status_code == 200, reply.text
+                yield reply.json()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        parts = list(pool.map(lambda first: list(ask(rows[first::CLIENTS])), range(CLIENTS)))
+    return [parts[index % CLIENTS][index // CLIENTS] for index in range(len(rows))]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_in_lists(door: Server, bundles: Path, frame: pd.DataFrame, algorithm: str) -> None:
+    pipeline = joblib.load(bundles / algorithm / "model.joblib")
+    assert_equal_to_the_notebook(in_lists(door, as_rows(frame), algorithm), pipeline, frame)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_rows_that_nobody_has_seen(door: Server, bundles: Path, frame: pd.DataFrame, algorithm: str) -> None:
+    pipeline = joblib.load(bundles / algorithm / "model.joblib")
+    strange = made_up(frame)
+    assert_equal_to_the_notebook(in_lists(door, as_rows(strange), algorithm), pipeline, strange)
+
+
+def test_one_by_one_and_each_is_logged_once(door: Server, bundles: Path, frame: pd.DataFrame) -> None:
+    answers = one_by_one(door, as_rows(frame))
+    assert_equal_to_the_notebook(answers, joblib.load(bundles / "random_forest" / "model.joblib"), frame)
+    logged: set[str] = set()
+    with door.client("read") as client:
+        page = client.get("/api/v1/mlrequests?limit=1000&parent_mlalgorithm=1")
+        while True:
+            logged |= {row["id"] for row in page.json()}
+            if "next" not in page.links:
+                break
+            page = client.get(page.links["next"]["url"])
+    assert {answer["request_id"] for answer in answers} <= logged

@@ -1,0 +1,49 @@
+"""A model that misbehaves on request, for what only a misbehaving model can show."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from ml_pipeline.apps.ml import artifacts
+from ml_pipeline.apps.ml.signature import Feature, Signature
+
+PATIENCE_S = 30.0
+
+
+class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Does what its one feature says: `fine`, `raise`, `nan`, or `wait PATH`: until there is a file at PATH."""
+
+    classes_ = np.array(["no", "yes"])
+
+    def predict_proba(self, frame: pd.DataFrame) -> Any:
+        return np.array([self._answer(str(order)) for order in frame["order"]])
+
+    def _answer(self, order: str) -> list[float]:
+        if order == "raise":
+            raise ValueError("asked to raise, with a secret in the message: hunter2")
+        if order == "nan":
+            return [float("nan"), 0.5]
+        if order.startswith("wait "):
+            until = time.monotonic() + PATIENCE_S
+            while not Path(order[5:]).exists() and time.monotonic() < until:
+                time.sleep(0.01)
+        return [0.25, 0.75]
+
+
+def write_strange_bundle(folder: Path) -> Path:
+    """The bundle of a StrangeClassifier at `folder`."""
+    model = io.BytesIO()
+    joblib.dump(StrangeClassifier(), model)
+    signature = Signature((Feature("order", "string"),), "classification", ("no", "yes"))
+    manifest = {"format": 1, "name": "strange", "algorithm": "pipeline", "signature": signature.to_json()}
+    files = {artifacts.PIPELINE: model.getvalue(), artifacts.SAMPLE: b"order\nfine\n"}
+    artifacts.write_bundle(folder, manifest, files)
+    return folder
