@@ -16,12 +16,16 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# pytest-django reads the settings as soon as all conftests are loaded.
+# Test modules import models, so Django must be set up before any of them is collected.
 os.environ["DJANGO_SETTINGS_MODULE"] = "ml_pipeline.server.settings"
 os.environ["ML_PIPELINE_SECRET_KEY"] = "tests-only-0123456789-0123456789-0123456789"
 os.environ["ML_PIPELINE_HOME"] = tempfile.mkdtemp(prefix="ml_pipeline-tests-")
 
-from homes import Home  # noqa: E402  (reads the environment above)
+import django  # noqa: E402
+
+django.setup()
+
+from homes import Home  # noqa: E402  (after Django is set up)
 from servers import Server  # noqa: E402
 
 

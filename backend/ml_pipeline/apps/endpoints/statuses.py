@@ -35,7 +35,7 @@ def move(algorithm: MLAlgorithm, status: str, *, actor: str, reason: str = "") -
         if status == Status.PRODUCTION:
             row = _promote(endpoint, algorithm, actor, reason, previous=_stack_top(endpoint))
         else:
-            row = _append(algorithm, status, actor, reason)
+            row = _append(algorithm, status, actor, reason, moment=_next_moment(endpoint.pk))
         revisions.raise_revision()
         return Change(row, True)
 
@@ -84,7 +84,7 @@ def production_at(endpoint: Endpoint, moment: datetime) -> MLAlgorithmStatus | N
 
 def begin(algorithm: MLAlgorithm, *, actor: str, reason: str) -> MLAlgorithmStatus:
     """The first status of an algorithm just registered: `testing`. Belongs in the registration's transaction."""
-    return _append(algorithm, Status.TESTING, actor, reason)
+    return _append(algorithm, Status.TESTING, actor, reason, moment=_next_moment(algorithm.parent_endpoint_id))
 
 
 def _refuse_forbidden(current: MLAlgorithmStatus | None, status: str) -> None:
@@ -123,9 +123,14 @@ def _promote(
     endpoint: Endpoint, algorithm: MLAlgorithm, actor: str, reason: str, *, previous: MLAlgorithmStatus | None
 ) -> MLAlgorithmStatus:
     demoted = MLAlgorithmStatus.objects.select_related("parent_mlalgorithm").filter(production_of=endpoint).first()
+    # One moment for both steps: at no time is nobody in production.
+    moment = _next_moment(endpoint.pk)
     if demoted is not None:
-        _append(demoted.parent_mlalgorithm, Status.STAGING, actor, f"{algorithm} took over production")
-    return _append(algorithm, Status.PRODUCTION, actor, reason, production_of=endpoint, previous=previous)
+        took_over = f"{algorithm} took over production"
+        _append(demoted.parent_mlalgorithm, Status.STAGING, actor, took_over, moment=moment)
+    return _append(
+        algorithm, Status.PRODUCTION, actor, reason, moment=moment, production_of=endpoint, previous=previous
+    )
 
 
 def _append(
@@ -134,6 +139,7 @@ def _append(
     actor: str,
     reason: str,
     *,
+    moment: datetime,
     production_of: Endpoint | None = None,
     previous: MLAlgorithmStatus | None = None,
 ) -> MLAlgorithmStatus:
@@ -146,7 +152,7 @@ def _append(
         previous_production=previous,
         reason=reason,
         created_by=actor,
-        created_at=_next_moment(algorithm.parent_endpoint_id),
+        created_at=moment,
     )
 
 

@@ -16,7 +16,8 @@ def raise_revision() -> None:
     """The revision is one higher once the caller's transaction commits. Must be called inside that transaction."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("raise_revision() belongs in the transaction that makes the change")
-    Revision.objects.filter(pk=1).update(number=F("number") + 1)
+    if not Revision.objects.filter(pk=1).update(number=F("number") + 1):
+        raise RuntimeError("the revision's row is missing; a migration makes it")
     transaction.on_commit(lambda: raised.send(sender=Revision), robust=True)
 
 

@@ -1,0 +1,38 @@
+"""Algorithms for in-process tests of the registry: rows as registration makes them, without the cost of a bundle."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from ml_pipeline.apps.endpoints import endpoints, statuses
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
+
+SIGNATURE = {
+    "features": [{"name": "x", "type": "number", "nullable": False, "categories": []}],
+    "task": "classification",
+    "labels": ["no", "yes"],
+}
+
+
+def algorithm(version: str, endpoint: str = "demo", **changes: object) -> MLAlgorithm:
+    """The algorithm `model` `version`, just registered: in testing."""
+    parent = Endpoint.objects.filter(name=endpoint).first() or endpoints.create(endpoint)
+    row = MLAlgorithm(
+        parent_endpoint=parent,
+        name="model",
+        version=version,
+        artifact_digest="0" * 64,
+        source_digest="0" * 64,
+        runtime="onnx",
+        created_by="tests",
+        created_at=timezone.now(),
+        **{"signature": SIGNATURE, **changes},
+    )
+    row.save()
+    statuses.begin(row, actor="tests", reason="registered")
+    return row
+
+
+def status_of(one: MLAlgorithm) -> str:
+    """The present status of `one`."""
+    return MLAlgorithm.objects.get(pk=one.pk).active_status.status

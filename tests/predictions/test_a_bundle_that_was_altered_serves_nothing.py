@@ -1,0 +1,75 @@
+"""What cannot be loaded is reported and does not stop the others; a flipped byte is found by its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from homes import Home
+from people import PERSON
+from servers import Server
+
+
+def alter(home: Home, algorithm: str, file: str) -> None:
+    """Flips one bit in the middle of one file of the algorithm's stored bundle."""
+    code = f"""
+import django
+django.setup()
+from django.conf import settings
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+digest = MLAlgorithm.objects.get(name={algorithm!r}).artifact_digest
+path = settings.ARTIFACTS_DIR / digest / {file!r}
+content = bytearray(path.read_bytes())
+content[len(content) // 2] ^= 1
+path.write_bytes(content)
+"""
+    home.python(code)
+
+
+@pytest.mark.parametrize("door", ["asgi", "wsgi"])
+@pytest.mark.parametrize("file", ["model.onnx", "manifest.json", "sample.csv"])
+def test_it_is_refused_and_the_others_answer(home: Home, start: Callable[..., Server], door: str, file: str) -> None:
+    alter(home, "random_forest", file)
+    server = start(door)
+    with server.client(None) as client:
+        ready = client.get("/readyz")
+    assert ready.status_code == 200
+    states = {one["name"]: (one["state"], one["reason"]) for one in ready.json()["algorithms"]}
+    assert states["extra_trees"] == states["decision_tree"] == ("ready", "")
+    state, reason = states["random_forest"]
+    assert state == "failed"
+    assert "sha256" in reason or "not a bundle" in reason
+    assert reason in server.log
+    refused = server.predict(PERSON)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+    assert server.predict(PERSON, status="testing").json()["algorithm"] == "extra_trees"
+
+
+def test_nothing_loaded_is_not_ready(home: Home, start: Callable[..., Server]) -> None:
+    for algorithm in ("random_forest", "extra_trees", "decision_tree"):
+        alter(home, algorithm, "manifest.json")
+    server = start()
+    with server.client(None) as client:
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_server_without_algorithms_is_ready_for_the_first(home: Home, start: Callable[..., Server]) -> None:
+    empty = Home(home.folder.parent / "empty").make()
+    with start(at=empty).client(None) as client:
+        ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["algorithms"]) == (200, [])
+
+
+def test_a_server_starts_before_its_database_is_there_and_says_so(home: Home, start: Callable[..., Server]) -> None:
+    bare = Home(home.folder.parent / "bare")
+    bare.folder.mkdir()
+    (bare.folder / "secret_key").write_text("x" * 40)
+    server = start(at=bare)
+    with server.client(None) as client:
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 503
+    bare.manage("migrate", "-v", "0")
+    with server.client(None) as client:
+        while client.get("/readyz").status_code == 503:
+            pass
