@@ -2,8 +2,8 @@
 
     python research/train_income_classifier.py [--out research/artifacts] [--seed 0] [--only random_forest]
 
-Each bundle holds `model.joblib` (a scikit-learn pipeline), `sample.csv`, `reference.csv` and `manifest.json`, and can be
-registered with `backend/manage.py register`. Notebooks use the functions below.
+Each bundle holds `model.joblib` (a scikit-learn pipeline), `sample.csv`, `reference.csv` and `manifest.json`, and can
+be registered with `backend/manage.py register`. Notebooks use the functions below.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -264,9 +265,7 @@ def train(
     with Progress(*columns, console=console) as progress:
         for candidate in candidates:
             task = progress.add_task(candidate.name, total=len(ParameterGrid(candidate.grid)) * FOLDS + 1)
-            settings, score = search(
-                candidate, frame, target, seed=seed, advance=lambda task=task: progress.advance(task)
-            )
+            settings, score = search(candidate, frame, target, seed=seed, advance=partial(progress.advance, task))
             pipeline = fit(build_pipeline(candidate, frame, seed=seed, trees=TREES, **settings), frame, target)
             metrics = evaluate(pipeline, *test)
             size = {"trees": TREES} if hasattr(pipeline.named_steps["classifier"], "estimators_") else {}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 from ml_pipeline.errors import MalformedInput
 
 MAX_FIELDS = 1_000
+# urllib would take a bad escape literally, and another parser would not.
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def loads(body: bytes) -> dict[str, str]:
-    """Field name to value, blanks kept. Raises MalformedInput for bad escapes, repeated fields, NUL or > 1,000 fields."""
+    """Field name to value, blanks kept. Raises MalformedInput for a bad escape, repeated field, NUL, > 1,000 fields."""
+    if _BAD_ESCAPE.search(body):
+        raise MalformedInput("The body is not a form: a % begins no escape.")
     try:
         pairs = parse_qsl(
             body.decode("ascii"),

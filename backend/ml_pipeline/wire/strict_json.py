@@ -16,7 +16,7 @@ MAX_DEPTH = 32
 
 
 def loads(body: bytes) -> Any:
-    """The value that `body` (UTF-8) spells. Raises MalformedInput with the reason for anything that is not strict JSON."""
+    """The value that `body` (UTF-8) spells. Raises MalformedInput with the reason for what is not strict JSON."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -58,8 +58,8 @@ def _finite(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    # Longer ones fit no column and no feature; int() itself refuses only beyond 4,300 digits.
-    if len(digits) > 310:
+    # As for floats: what a reader with doubles would see as infinity. int() itself refuses only beyond 4,300 digits.
+    if len(digits) > 308 and math.isinf(float(digits)):
         raise MalformedInput(f"The number {digits[:40]}… is too large.")
     return int(digits)
 
@@ -86,8 +86,10 @@ def _check(value: Any, depth: int, *, strings: bool) -> None:
 def _check_string(text: str) -> None:
     if "\x00" in text:
         raise MalformedInput("A string contains NUL.")
-    if not text.isascii() and any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-        raise MalformedInput("A string contains a lone surrogate.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise MalformedInput("A string contains a lone surrogate.") from None
 
 
 def shown(value: Any) -> str:

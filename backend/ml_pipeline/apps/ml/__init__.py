@@ -1,1 +1,1 @@
-"""The execution layer: signatures, algorithms, runtimes, artifacts. Knows no Django and no HTTP; takes arguments, never settings."""
+"""The execution layer: signatures, algorithms, runtimes, artifacts. Knows no Django, HTTP or settings."""

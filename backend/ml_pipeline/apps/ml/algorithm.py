@@ -57,11 +57,13 @@ class Algorithm:
         return self.runtime.predict(columns)
 
     def postprocess(self, output: Output) -> list[Prediction]:
-        """One Prediction a row. Raises AlgorithmFailed for NaN, infinity or a shape that the signature does not have."""
+        """One Prediction a row. Raises AlgorithmFailed for NaN, infinity or a shape that does not fit the signature."""
         if not np.isfinite(output).all():
             raise AlgorithmFailed("The algorithm returned a value that is not a finite number.")
         if self.signature.task == "regression":
-            return [Prediction(None, None, None, float(value)) for value in output.reshape(len(output), -1)[:, 0]]
+            if output.shape not in {(len(output),), (len(output), 1)}:
+                raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for one value a row.")
+            return [Prediction(None, None, None, float(value)) for value in output.reshape(-1)]
         labels = self.signature.labels
         if output.ndim != 2 or output.shape[1] != len(labels):
             raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for {len(labels)} labels.")

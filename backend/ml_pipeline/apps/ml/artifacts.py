@@ -2,11 +2,13 @@
 
 A bundle is a folder: `manifest.json`, which names every other file with its sha256, and those files. Its digest is the
 sha256 of the manifest's bytes, so it covers everything. This is the only module that deserialises a model, and it
-verifies digests before it does. A joblib is a program: it is loaded only from a bundle that an operator registered.
+verifies all of a bundle before it does. A joblib is a program: it is loaded only from a bundle that an operator
+registered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -34,19 +36,21 @@ ALGORITHMS_GROUP = "ml_pipeline.algorithms"
 class Bundle:
     """A folder with its manifest; every file is checked against the manifest when it is read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, digest: str | None = None) -> None:
+        """Raises InvalidArtifact for what is no bundle or, where `digest` is given, not that one."""
         self.folder = folder
         try:
-            self.manifest_bytes = (folder / MANIFEST).read_bytes()
-            self.manifest: dict[str, Any] = json.loads(self.manifest_bytes)
+            content = (folder / MANIFEST).read_bytes()
+            self.digest = hashlib.sha256(content).hexdigest()
+            if digest not in {None, self.digest}:
+                raise InvalidArtifact(f"The bundle {folder.name[:12]} was altered: its manifest has another sha256.")
+            self.manifest: dict[str, Any] = json.loads(content)
             self.files: dict[str, str] = {name: str(about["sha256"]) for name, about in self.manifest["files"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidArtifact(f"{folder.name} is not a bundle: {error}") from None
-
-    @property
-    def digest(self) -> str:
-        """sha256 of the manifest, in hex."""
-        return hashlib.sha256(self.manifest_bytes).hexdigest()
+        for name in self.files:
+            if name in {"", ".", "..", MANIFEST} or not set(name).isdisjoint("/\\\x00"):
+                raise InvalidArtifact(f"{folder.name} is not a bundle: {name!r} is no name for one of its files.")
 
     def read(self, name: str) -> bytes:
         """The bytes of the file `name`. Raises InvalidArtifact when it is absent or altered."""
@@ -60,6 +64,11 @@ class Bundle:
             raise InvalidArtifact(f"The bundle's {name} is not the file its manifest names: its sha256 differs.")
         return content
 
+    def verify(self) -> None:
+        """Returns when every file is as the manifest says. Raises InvalidArtifact for the first that is not."""
+        for name in self.files:
+            self.read(name)
+
     @property
     def signature(self) -> Signature:
         """The signature that the manifest states."""
@@ -69,8 +78,13 @@ class Bundle:
         """The rows of the CSV file `name`, read by the signature; columns that are no feature are left out."""
         signature = self.signature
         names = {feature.name for feature in signature.features}
-        reader = csv.DictReader(io.StringIO(self.read(name).decode("utf-8"), newline=""))
-        raw = [{key: cell for key, cell in line.items() if key in names} for line in reader]
+        content = self.read(name)
+        try:
+            # Spreadsheets begin a CSV with a byte order mark, which would hide the first column.
+            reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+            raw = [{key: cell for key, cell in line.items() if key in names} for line in reader]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InvalidArtifact(f"The bundle's {name} is not CSV in UTF-8: {error}.") from None
         try:
             return signature.rows(raw, coerce=True)
         except InvalidInput as error:
@@ -85,10 +99,14 @@ def described(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _document(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
+    return json.dumps({**manifest, "files": described(files)}, indent=2, sort_keys=True, allow_nan=False).encode()
+
+
 def write_bundle(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     """The bundle of `manifest` and `files` at `folder`, complete or not at all; what stood there is replaced."""
+    document = _document(manifest, files)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    document = json.dumps({**manifest, "files": described(files)}, indent=2, sort_keys=True, allow_nan=False).encode()
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for name, content in {**files, MANIFEST: document}.items():
@@ -97,14 +115,24 @@ def write_bundle(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, 
                 handle.flush()
                 os.fsync(handle.fileno())
         staging.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.rename(folder)
+        _sync_directory(staging)
+        bundle = Bundle(staging)
+        _put_in_place(staging, folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     _sync_directory(folder.parent)
-    return Bundle(folder)
+    bundle.folder = folder
+    return bundle
+
+
+def _put_in_place(staging: Path, folder: Path) -> None:
+    # Removing a folder takes many steps, and a kill between two would leave half a bundle: so it is moved aside first.
+    retired = staging.with_name(f"{staging.name}-retired")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(retired)
+    staging.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def _sync_directory(folder: Path) -> None:
@@ -122,23 +150,26 @@ class ArtifactStore:
         self.root = root
 
     def add(self, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
-        """The digest under which the bundle is now stored, on disk when this returns."""
-        document = json.dumps({**manifest, "files": described(files)}, indent=2, sort_keys=True, allow_nan=False)
-        digest = hashlib.sha256(document.encode()).hexdigest()
-        if not (self.root / digest).exists():
-            write_bundle(self.root / digest, manifest, files)
+        """The digest under which the bundle is now stored, on disk when this returns; an altered copy is replaced."""
+        digest = hashlib.sha256(_document(manifest, files)).hexdigest()
+        try:
+            self.bundle(digest).verify()
+        except InvalidArtifact:
+            try:
+                write_bundle(self.root / digest, manifest, files)
+            except OSError:
+                # Another process may have put the same bundle there in the meantime.
+                self.bundle(digest).verify()
         return digest
 
     def bundle(self, digest: str) -> Bundle:
         """The bundle of that digest. Raises InvalidArtifact when it is absent or its manifest was altered."""
-        bundle = Bundle(self.root / digest)
-        if bundle.digest != digest:
-            raise InvalidArtifact(f"The bundle {digest[:12]} was altered: its manifest has another sha256.")
-        return bundle
+        return Bundle(self.root / digest, digest)
 
     def load(self, digest: str) -> Algorithm:
-        """The algorithm of that digest with the runtime its manifest chose, after every file used was verified."""
+        """The algorithm of that digest with the runtime its manifest chose, after every file was verified."""
         bundle = self.bundle(digest)
+        bundle.verify()
         return load_algorithm(bundle, str(bundle.manifest.get("runtime")))
 
 
@@ -178,7 +209,10 @@ def algorithm_class(name: str) -> type[Algorithm]:
     if not found:
         known = ", ".join(sorted({point.name for point in entry_points(group=ALGORITHMS_GROUP)}))
         raise InvalidArtifact(f"No installed package names an algorithm {name!r}; known are: {known}.")
-    loaded = next(iter(found)).load()
+    try:
+        loaded = next(iter(found)).load()
+    except (ImportError, AttributeError) as error:
+        raise InvalidArtifact(f"The entry point {name!r} cannot be imported: {error}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Algorithm)):
         raise InvalidArtifact(f"The entry point {name!r} is no Algorithm class.")
     return loaded

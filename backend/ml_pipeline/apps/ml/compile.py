@@ -57,10 +57,14 @@ def compiled(pipeline: Any, signature: Signature) -> bytes:
     ]
     options = {"zipmap": False} if signature.task == "classification" else None
     try:
-        model = to_onnx(pipeline, initial_types=types, options={id(_final(pipeline)): options} if options else None)
+        final = _final(pipeline)
+        if final is pipeline and len(types) > 1:
+            pipeline = _joining(pipeline)
+        model = to_onnx(pipeline, initial_types=types, options={id(final): options} if options else None)
     # Converters raise whatever their libraries raise; each means "no converter for this pipeline".
     except Exception as error:
-        raise CannotCompile(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}") from error
+        first_line = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise CannotCompile(f"{type(error).__name__}: {first_line[:300]}") from error
     local = sorted({node.op_type for node in model.graph.node} & _LOCALE_OPERATORS)
     if local:
         raise CannotCompile(f"the compiled model depends on the machine's locale ({', '.join(local)})")
@@ -69,6 +73,14 @@ def compiled(pipeline: Any, signature: Signature) -> bytes:
 
 def _final(pipeline: Any) -> Any:
     return pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline
+
+
+def _joining(estimator: Any) -> Any:
+    # A bare estimator has one input in ONNX, where all features stand side by side.
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    return Pipeline([("together", FunctionTransformer()), ("estimator", estimator)])
 
 
 def parity(reference: Algorithm, candidate: Algorithm, rows: Sequence[Row]) -> Parity:
@@ -92,10 +104,10 @@ def parity(reference: Algorithm, candidate: Algorithm, rows: Sequence[Row]) -> P
 
 
 def parity_rows(signature: Signature, rows: Sequence[Row], *, seed: int = 0) -> list[dict[str, Any]]:
-    """The rows that parity is proven on: `rows`, and jittered copies, at least 2,000 in all and a tenth of them jittered.
+    """The rows that parity is proven on: `rows` and jittered copies, at least 2,000 in all, a tenth of them jittered.
 
     A jittered copy takes each value from a random row, moves a quarter of the numbers, and now and then holds a missing
-    value where the signature allows one or a category never seen.
+    value where the signature allows one, a category never seen, or a word with an accent (to ONNX it is two words).
     """
     random = np.random.default_rng(seed)
     copies = max(MIN_PARITY_ROWS - len(rows), len(rows) // 10)
@@ -105,15 +117,24 @@ def parity_rows(signature: Signature, rows: Sequence[Row], *, seed: int = 0) -> 
 def _jittered(signature: Signature, rows: Sequence[Row], random: np.random.Generator) -> dict[str, Any]:
     copy: dict[str, Any] = {}
     for feature in signature.features:
-        value = rows[random.integers(len(rows))][feature.name]
+        value = rows[int(random.integers(len(rows)))][feature.name]
         dice = random.random()
         if dice < 0.05 and feature.nullable:
             value = None
         elif dice < 0.10 and feature.type == "string" and feature.categories:
             value = f"never seen {random.integers(1_000)}"
+        elif dice < 0.20 and feature.type == "string" and value:
+            value = _accented(str(value), random)
         elif dice < 0.25 and value is not None and feature.type == "integer":
             value = int(value) + int(random.integers(-3, 4))
         elif dice < 0.25 and value is not None and feature.type == "number":
             value = float(value) * (1.0 + random.normal() / 20)
         copy[feature.name] = value
     return copy
+
+
+def _accented(text: str, random: np.random.Generator) -> str:
+    words = text.split(" ")
+    place = int(random.integers(len(words)))
+    words[place] = f"{words[place]}é"
+    return " ".join(words)

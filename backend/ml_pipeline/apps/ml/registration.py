@@ -1,4 +1,4 @@
-"""From a training bundle to one that can serve: compiled, proven, with the runtime chosen and the reason written down."""
+"""From a training bundle to one that can serve: compiled, proven, with the runtime chosen and the reason kept."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def prepared(source: Bundle, store: ArtifactStore) -> Registered:
     """
     signature = source.signature
     family = artifacts.algorithm_class(str(source.manifest.get("algorithm")))
+    files = {name: source.read(name) for name in source.files}
     pipeline = artifacts.load_pipeline(source)
     native = family(signature, SklearnRuntime(pipeline, signature))
-    files = {name: source.read(name) for name in source.files}
     model, proof, reason = _compiled(native, pipeline, signature, source)
     if model is not None:
         files[artifacts.ONNX_MODEL] = model
@@ -59,7 +59,7 @@ def prepared(source: Bundle, store: ArtifactStore) -> Registered:
         runtime=runtime,
         runtime_reason=reason,
         signature=signature.to_json(),
-        metrics=dict(source.manifest.get("metrics", {})),
+        metrics=dict(source.manifest.get("metrics") or {}),
         parity=manifest["parity"],
         description=family.description,
         code=inspect.getsource(family),
@@ -85,7 +85,8 @@ def _compiled(
     except (compile.CannotCompile, InvalidArtifact) as error:
         return None, None, f"ONNX is not possible: {error}"
     except AlgorithmFailed as error:
-        return None, None, f"ONNX could not be proven equal: {error} ({error.__cause__})"
+        cause = f" ({str(error.__cause__)[:300]})" if error.__cause__ else ""
+        return None, None, f"ONNX could not be proven equal: {error}{cause}"
     if not proof.holds:
         return (
             None,

@@ -41,7 +41,7 @@ class MLRegistry:
             self._slots[algorithm_id] = Slot("ready", algorithm)
 
     def load(self, algorithm_id: int, digest: str) -> Slot:
-        """The slot of `algorithm_id`, loaded from the store and warmed up with its sample; a failure is kept, not raised.
+        """The slot of `algorithm_id`, loaded and warmed up with its sample; a failure is kept, not raised.
 
         What is ready stays as it is: a digest never changes. What failed is tried again.
         """

@@ -1,7 +1,8 @@
 """The schema of an algorithm: rows in, columns out, and exact complaints about rows that do not fit.
 
-A row is a mapping of feature name to a JSON value. Missing is null, an absent name or, for strings, the empty string;
-in columns missing numbers are NaN and missing strings are "" (ONNX has no null string). Imports no Django and no HTTP.
+A row is a mapping of feature name to a JSON value. Missing is null, an absent name or, for nullable strings, the empty
+string; in columns missing numbers are NaN and missing strings are "" (ONNX has no null string). Imports no Django and
+no HTTP.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Signature:
             raise InvalidArtifact("A signature needs features, each under a name of its own.")
         if (len(self.labels) < 2) == (self.task == "classification"):
             raise InvalidArtifact("A classification names at least two labels, a regression none.")
+        if len(set(self.labels)) != len(self.labels):
+            raise InvalidArtifact("A signature's labels differ from each other.")
 
     @cached_property
     def _by_name(self) -> dict[str, Feature]:
@@ -88,13 +91,13 @@ class Signature:
             task, labels = document["task"], tuple(str(label) for label in document.get("labels", ()))
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidArtifact(f"The signature lacks or misuses {error}.") from None
-        unknown = {feature.type for feature in features} - set(get_args(FeatureType))
+        unknown = [feature.type for feature in features if feature.type not in get_args(FeatureType)]
         if unknown or task not in get_args(Task):
             raise InvalidArtifact(f"The signature has an unknown type: {', '.join(map(str, unknown)) or task}.")
         return cls(features, task, labels)
 
     def rows(self, items: Sequence[Any], *, coerce: bool = False) -> list[dict[str, Any]]:
-        """`items` as complete rows in feature order, values normalised; `coerce` reads strings as forms and CSV carry them.
+        """`items` as complete rows in feature order, values normalised; `coerce` reads strings as forms and CSV do.
 
         Raises InvalidInput with up to 100 complaints, each naming row and field. `items` are not changed.
         """
@@ -116,6 +119,9 @@ class Signature:
         for name in item:
             if name not in self._by_name:
                 complaints.append(Complaint(index, str(name)[:100], "a feature of this algorithm", "an unknown name"))
+                # A body of 10 MB holds a million names; nobody reads as many complaints.
+                if len(complaints) >= MAX_COMPLAINTS:
+                    return row
         if not item:
             complaints.append(Complaint(index, None, "at least one feature", "an empty object"))
             return row
@@ -125,7 +131,7 @@ class Signature:
                 value = values.coerced(value, feature.type)
             if value is None or (value == "" and feature.nullable and feature.type == "string"):
                 if not feature.nullable:
-                    got = "null" if feature.name in item else "nothing"
+                    got = strict_json.shown(item[feature.name]) if feature.name in item else "nothing"
                     complaints.append(Complaint(index, feature.name, values.EXPECTED[feature.type], got))
                 row[feature.name] = None
                 continue
@@ -138,7 +144,7 @@ class Signature:
         return row
 
     def columns(self, rows: Sequence[Row]) -> Columns:
-        """Complete rows as one array of shape (n,) a feature: float64 with NaN, or object (str) with ""; for missing."""
+        """Complete rows as one array of shape (n,) a feature: float64, NaN for missing, or object (str), "" for it."""
         result: Columns = {}
         for feature in self.features:
             cells = [row[feature.name] for row in rows]

@@ -17,7 +17,7 @@ EXPECTED = {
     "boolean": "true or false",
 }
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -39,7 +39,7 @@ def fitted(value: Any, kind: str) -> Any:
 
 
 def coerced(text: str, kind: str) -> Any:
-    """What the string `text` of a form or CSV means for `kind`: blank is missing; what cannot be read stays a string."""
+    """What `text` of a form or CSV means for `kind`: blank is missing; what cannot be read stays a string."""
     if kind == "string":
         return text
     stripped = text.strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnxruntime
 
@@ -26,7 +28,11 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         # Errors come back as exceptions; ONNX Runtime would print them a second time.
         options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # Of its many exceptions none is public; each means that this version cannot run this model.
+        except Exception as error:
+            raise InvalidArtifact(f"ONNX Runtime cannot load the model: {error}") from error
         inputs = self._session.get_inputs()
         if len(inputs) != len(signature.features):
             raise InvalidArtifact(
@@ -42,6 +48,8 @@ class OnnxRuntime:
 
     def predict(self, columns: Columns) -> Output:
         """Class probabilities of shape (n, labels), or values of shape (n, 1), as float32."""
-        feed = {node: columns[name].astype(wanted).reshape(-1, 1) for name, node, wanted in self._inputs}
+        feed: dict[str, Any] = {
+            node: columns[name].astype(wanted).reshape(-1, 1) for name, node, wanted in self._inputs
+        }
         output: Output = self._session.run([self._output], feed)[0]
         return output
