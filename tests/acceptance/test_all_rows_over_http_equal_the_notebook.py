@@ -1,4 +1,4 @@
-"""Every row of the test data, over HTTP: the labels are the joblib pipeline's in a notebook, the probabilities within 1e-5."""
+"""Every row of the test data, over HTTP: labels as the joblib pipeline's in a notebook, probabilities within 1e-5."""
 
 from __future__ import annotations
 

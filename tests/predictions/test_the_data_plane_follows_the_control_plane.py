@@ -1,4 +1,4 @@
-"""Promotions, rollbacks and keys reach predictions: at once in the process that made them, in a second in the others."""
+"""Promotions, rollbacks and keys reach predictions: at once where they were made, in a second elsewhere."""
 
 from __future__ import annotations
 

@@ -43,8 +43,10 @@ def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipeli
             return errors.BodyTooLarge("The request body is too large.")
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
             return errors.Unauthenticated("Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY.")
-        case drf.PermissionDenied() | PermissionDenied():
-            return errors.Forbidden(str(getattr(exception, "detail", "")) or "You may not do this.")
+        case drf.PermissionDenied():
+            return errors.Forbidden(str(exception.detail))
+        case PermissionDenied():
+            return errors.Forbidden("You may not do this.")
         case drf.NotFound() | Http404():
             return errors.NotFound("Nothing is here under this name.")
         case drf.MethodNotAllowed():

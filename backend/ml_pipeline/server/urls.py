@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -32,7 +33,7 @@ class ApiRoot(APIView):
 class Schema(SpectacularJSONAPIView):
     """The OpenAPI document."""
 
-    renderer_classes = (OpenApiJsonRenderer2,)
+    renderer_classes = [OpenApiJsonRenderer2]
 
 
 class Docs(SpectacularSwaggerView):
@@ -40,9 +41,9 @@ class Docs(SpectacularSwaggerView):
 
     def handle_exception(self, exc: Exception) -> Response | HttpResponse:  # type: ignore[override]
         """A person who is not logged in is sent to log in, and comes back."""
-        if isinstance(exc, errors.Unauthenticated):
+        if isinstance(exc, NotAuthenticated):
             return redirect_to_login(self.request.get_full_path())
-        return exceptions.page(exc)
+        return exceptions.page(exceptions.translated(exc, {"view": self}) or exc)
 
 
 urlpatterns = [

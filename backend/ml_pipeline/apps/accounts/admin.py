@@ -9,7 +9,6 @@ from django.http import HttpRequest
 
 from ml_pipeline.apps.accounts.models import ApiKey
 
-
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[ApiKey]
 else:

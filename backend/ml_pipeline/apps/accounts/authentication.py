@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from ml_pipeline.apps.accounts import keys
-from ml_pipeline.errors import Forbidden, Unauthenticated
+from ml_pipeline.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -70,10 +71,14 @@ class HasScope(BasePermission):
     """The actor holds the scope that the view names for the method: `scopes = {"GET": "read", "POST": "manage"}`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """True, or raises Unauthenticated or Forbidden. Unless named, reading needs `read`, the rest `manage`."""
-        actor = actor_of(request)
+        """Whether it does; what is missing is told. Unless named, reading needs `read`, the rest `manage`."""
+        # DRF's own exceptions: its browsable pages ask too, and leave out the forms that are refused by them.
+        try:
+            actor = actor_of(request)
+        except Unauthenticated:
+            raise NotAuthenticated from None
         method = "GET" if request.method in SAFE_METHODS else request.method
         scope = getattr(view, "scopes", {}).get(method, "read" if method == "GET" else "manage")
         if not actor.allows(scope):
-            raise Forbidden(f"This needs the scope {scope!r}.", {"scope": scope})
+            raise PermissionDenied(f"This needs the scope {scope!r}.")
         return True

@@ -10,7 +10,6 @@ from django.http import HttpRequest
 
 from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
 
-
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:

@@ -89,7 +89,7 @@ class PredictionService:
         if grant is None:
             raise Unauthenticated("The API key is not valid: unknown, mistyped or revoked.")
         if not grant.allows(scope):
-            raise Forbidden(f"This needs the scope {scope!r}.", {"scope": scope})
+            raise Forbidden(f"This needs the scope {scope!r}.")
         return grant
 
     def predict(self, grant: Grant, question: Question, body: Body) -> dict[str, Any] | list[dict[str, Any]]:

@@ -46,8 +46,7 @@ class RequestList(generics.ListAPIView[MLRequest]):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One page, with the feedback of its requests."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        context = {"feedback": feedback.effective(row.pk for row in page)}
-        return self.get_paginated_response(RequestSerializer(page, many=True, context=context).data)
+        return self.get_paginated_response(RequestSerializer(_with_feedback(page), many=True).data)
 
 
 class RequestDetail(generics.RetrieveAPIView[MLRequest]):
@@ -65,8 +64,7 @@ class RequestDetail(generics.RetrieveAPIView[MLRequest]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The request with its feedback."""
         refuse_unknown(request, set())
-        row = self.get_object()
-        return Response(RequestSerializer(row, context={"feedback": feedback.effective([row.pk])}).data)
+        return Response(RequestSerializer(_with_feedback([self.get_object()])[0]).data)
 
     @extend_schema(request=FeedbackSerializer, responses=FeedbackReplySerializer)
     def put(self, request: Request, pk: UUID) -> Response:
@@ -104,6 +102,13 @@ class FeedbackBulk(generics.GenericAPIView[MLRequest]):
         items, unreadable = _items(request.data)
         outcome = feedback.record_all(items, actor=actor_of(request).name)
         return Response({**outcome._asdict(), "invalid": unreadable + outcome.invalid})
+
+
+def _with_feedback(rows: list[MLRequest]) -> list[MLRequest]:
+    known = feedback.effective(row.pk for row in rows)
+    for row in rows:
+        row.feedback = known.get(row.pk)  # type: ignore[attr-defined]
+    return rows
 
 
 def _items(lines: list[Any]) -> tuple[list[feedback.Item], list[dict[str, Any]]]:

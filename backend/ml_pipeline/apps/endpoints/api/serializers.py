@@ -101,12 +101,17 @@ class ReasonSerializer(RefusesUnknownFields):
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}]})
+class _Outcome(serializers.JSONField):
+    """A label or a number."""
+
+
 class RequestSerializer(serializers.ModelSerializer[MLRequest]):
-    """A logged prediction. `feedback` is the first true outcome that came for it, or null."""
+    """A logged prediction. The view sets `feedback`: the first true outcome that came for it, or None."""
 
     input_data = serializers.SerializerMethodField()
     full_response = serializers.SerializerMethodField()
-    feedback = serializers.SerializerMethodField()
+    feedback = _Outcome(read_only=True, allow_null=True)
 
     class Meta:
         model = MLRequest
@@ -136,16 +141,11 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
         """The reply as it was sent."""
         return json.loads(request.full_response)
 
-    @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}], "nullable": True})
-    def get_feedback(self, request: MLRequest) -> Any:
-        """The view looks feedback up for the whole page at once."""
-        return self.context["feedback"].get(request.pk)
-
 
 class FeedbackSerializer(RefusesUnknownFields):
     """The true outcome of one request: one of the algorithm's labels, or a number for a regression."""
 
-    feedback = serializers.JSONField()
+    feedback = _Outcome()
 
 
 class FeedbackReplySerializer(serializers.Serializer[Any]):
@@ -153,14 +153,14 @@ class FeedbackReplySerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=("accepted", "unchanged"))
-    feedback = serializers.JSONField()
+    feedback = _Outcome()
 
 
 class BulkFeedbackItemSerializer(RefusesUnknownFields):
     """One line of a bulk."""
 
     request_id = serializers.UUIDField()
-    feedback = serializers.JSONField()
+    feedback = _Outcome()
 
 
 class BulkFeedbackReplySerializer(serializers.Serializer[Any]):

@@ -1,0 +1,82 @@
+"""The journal: each commit a batch, hashed over its rows and the batch before; the same on every database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from homes import Home
+from people import PERSON
+from servers import Server
+
+CHAINS = """
+import django
+django.setup()
+from itertools import groupby
+from ml_pipeline.apps.endpoints.models import MLRequest
+from ml_pipeline.apps.predictions import journal
+from ml_pipeline.apps.predictions.models import JournalBatch
+for writer, batches in groupby(JournalBatch.objects.order_by("writer", "seq"), lambda batch: batch.writer):
+    head = journal.GENESIS
+    for seq, batch in enumerate(batches, start=1):
+        rows = MLRequest.objects.filter(batch_id=batch.pk).order_by("position")
+        entries = [
+            journal.Entry(
+                row.id, row.parent_mlalgorithm_id, row.outcome, row.revision, row.input_data, row.full_response,
+                row.response, row.probability, row.latency_us, row.unit, row.key_id, row.created_at,
+            )
+            for row in rows
+        ]
+        head = journal.chained(head, entries)
+        print(batch.seq == seq, len(entries) == batch.rows, head == batch.sha256)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def logged_home(request: pytest.FixtureRequest, prepared_home: Home, bundles: Path, tmp_path: Path) -> Home:
+    if request.param == "sqlite":
+        return prepared_home.copy(tmp_path / "home")
+    home = Home(tmp_path / "home", request.getfixturevalue("postgres_url")).make()
+    home.manage("register", str(bundles / "decision_tree"), "--endpoint", "income_classifier", "--version", "0.0.1")
+    home.python(
+        """
+import django
+django.setup()
+from ml_pipeline.apps.endpoints import statuses
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+statuses.promote(MLAlgorithm.objects.get(), actor="tests")
+"""
+    )
+    return home
+
+
+def test_every_batch_follows_from_its_rows_and_the_one_before(logged_home: Home) -> None:
+    server = Server("asgi", logged_home, {}).start()
+    try:
+        for rows in (PERSON, [PERSON] * 700, PERSON, [{**PERSON, "race": "Ünïcode ☃"}, PERSON]):
+            assert server.predict(rows).status_code == 200
+    finally:
+        server.stop()
+    checked = [line.split() for line in logged_home.python(CHAINS).splitlines()]
+    assert len(checked) == 4
+    assert all(line == ["True", "True", "True"] for line in checked)
+
+
+def test_postgresql_partitions_the_log_by_id(postgres_url: str, tmp_path: Path) -> None:
+    found = (
+        Home(tmp_path / "home", postgres_url)
+        .make()
+        .python(
+            """
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT pg_get_partkeydef('endpoints_mlrequest'::regclass)")
+    print(cursor.fetchone()[0])
+    cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'endpoints_mlrequest'::regclass")
+    print(cursor.fetchone()[0])
+"""
+        )
+    )
+    assert found.splitlines() == ["RANGE (id)", "endpoints_mlrequest_default"]
