@@ -1,4 +1,4 @@
-"""`ml-pipeline demo`: serves from nothing, stops at Ctrl-C, and a second start loses nothing and makes nothing twice."""
+"""`ml-pipeline demo`: serves from nothing, stops at Ctrl-C; a second start loses nothing and makes nothing twice."""
 
 from __future__ import annotations
 
