@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,17 @@ def in_lists(server: Server, rows: list[dict[str, Any]], algorithm: str) -> list
 
 
 def one_by_one(server: Server, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    headers = {"X-Api-Key": server.home.keys["predict"], "Content-Type": "application/json"}
+
     def ask(part: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        with server.client("predict") as client:
-            for row in part:
-                reply = client.post(f"/api/v1/{ENDPOINT}/predict", json=row)
-                assert reply.status_code == 200, reply.text
-                yield reply.json()
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+        for row in part:
+            connection.request("POST", f"/api/v1/{ENDPOINT}/predict", json.dumps(row), headers)
+            reply = connection.getresponse()
+            body = reply.read()
+            assert reply.status == 200, body
+            yield json.loads(body)
+        connection.close()
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         parts = list(pool.map(lambda first: list(ask(rows[first::CLIENTS])), range(CLIENTS)))

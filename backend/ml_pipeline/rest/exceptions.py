@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -36,7 +37,7 @@ def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipeli
         case errors.MLPipelineError():
             return exception
         case drf.ValidationError():
-            return _invalid(exception.detail, getattr(context.get("request"), "data", None))
+            return _invalid(exception.detail, _given(context))
         case drf.ParseError():
             return errors.MalformedInput(str(exception.detail))
         case RequestDataTooBig():
@@ -61,16 +62,34 @@ def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipeli
     return None
 
 
+def _given(context: dict[str, Any]) -> Any:
+    request = context.get("request")
+    if request is None:
+        return None
+    return request.query_params if request.method == "GET" else request.data
+
+
+# What a serializer expected, by the code of its complaint. Others, and our own, say it in their sentence.
+_EXPECTED = {
+    "required": "a value",
+    "null": "a value other than null",
+    "blank": "text that is not blank",
+    "does_not_exist": "the id of something that exists",
+    "incorrect_type": "an id",
+    "invalid_choice": "one of the values that the documentation lists",
+    "unknown_field": "a field of this route",
+}
+
+
 def _invalid(detail: Any, data: Any) -> errors.InvalidInput:
-    # A serializer's errors: field name to a list of sentences, each of which already says what was expected.
     complaints = []
-    for name, sentences in (detail if isinstance(detail, dict) else {"non_field_errors": detail}).items():
+    for name, facts in (detail if isinstance(detail, dict) else {"non_field_errors": detail}).items():
         field = None if name == "non_field_errors" else str(name)
-        got = strict_json.shown(data[name]) if isinstance(data, dict) and name in data else "nothing"
-        for sentence in sentences if isinstance(sentences, list) else [sentences]:
-            complaints.append(errors.Complaint(None, field, str(sentence), got))
-    first = complaints[0]
-    return errors.InvalidInput(complaints, f"{first.field}: {first.expected}" if first.field else first.expected)
+        got = strict_json.shown(data[name]) if isinstance(data, Mapping) and name in data else "nothing"
+        for fact in facts if isinstance(facts, list) else [facts]:
+            expected = _EXPECTED.get(getattr(fact, "code", ""), str(fact).rstrip("."))
+            complaints.append(errors.Complaint(None, field, expected, got))
+    return errors.InvalidInput(complaints)
 
 
 class JSONUnlessAsked(DefaultContentNegotiation):

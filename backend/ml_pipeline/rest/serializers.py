@@ -15,5 +15,5 @@ class RefusesUnknownFields(serializers.Serializer[Any]):
         if isinstance(data, dict):
             unknown = sorted(set(data) - set(self.fields) - {"created_by"})
             if unknown:
-                raise serializers.ValidationError({name[:100]: "This route has no such field." for name in unknown})
+                raise serializers.ValidationError({name[:100]: "unknown" for name in unknown}, code="unknown_field")
         return super().to_internal_value(data)

@@ -20,9 +20,7 @@ HOST = _VALUES["HOST"]
 PORT = _VALUES["PORT"]
 
 DATABASES = {
-    "default": dj_database_url.parse(
-        _VALUES["ML_PIPELINE_DATABASE_URL"] or f"sqlite:///{HOME / 'db.sqlite3'}", conn_max_age=None
-    )
+    "default": dj_database_url.parse(_VALUES["ML_PIPELINE_DATABASE_URL"] or f"sqlite:///{HOME / 'db.sqlite3'}")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # FULL: a commit is on disk before it returns. IMMEDIATE: a transaction takes the write lock when it begins, and

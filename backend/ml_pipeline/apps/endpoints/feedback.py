@@ -20,10 +20,11 @@ MAX_ITEMS = 10_000
 
 
 class Item(NamedTuple):
-    """One line of a bulk: which request, and the value that came for it."""
+    """One line of a bulk: which request, the value that came for it, and the line's place in the bulk, from 0."""
 
     request_id: UUID
     value: Any
+    row: int = 0
 
 
 class Outcome(NamedTuple):
@@ -64,10 +65,7 @@ def record_all(items: Sequence[Item], *, actor: str) -> Outcome:
                 continue
             value = outcome_value(signature, item.value)
             if value is None:
-                expected = _expected(signature)
-                invalid.append(
-                    {"request_id": str(item.request_id), "expected": expected, "got": strict_json.shown(item.value)}
-                )
+                invalid.append(unusable(item.row, str(item.request_id), _expected(signature), item.value))
             elif item.request_id in latest and latest[item.request_id] == value:
                 unchanged += 1
             else:
@@ -75,6 +73,11 @@ def record_all(items: Sequence[Item], *, actor: str) -> Outcome:
                 rows.append(Feedback(request_id=item.request_id, value=value, actor=actor, created_at=now))
         Feedback.objects.bulk_create(rows, batch_size=500)
     return Outcome(len(rows), unchanged, unknown, invalid)
+
+
+def unusable(row: int, request_id: str | None, expected: str, got: Any) -> dict[str, Any]:
+    """How a bulk's reply names a line that is no feedback."""
+    return {"row": row, "request_id": request_id, "expected": expected, "got": strict_json.shown(got)}
 
 
 def effective(request_ids: Iterable[UUID]) -> dict[UUID, Any]:

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,7 @@ class Bundle:
             self.files: dict[str, str] = {name: str(about["sha256"]) for name, about in self.manifest["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidArtifact(f"{folder.name} is not a bundle: {error}") from None
-        for name in self.files:
-            if name in {"", ".", "..", MANIFEST} or not set(name).isdisjoint("/\\\x00"):
-                raise InvalidArtifact(f"{folder.name} is not a bundle: {name!r} is no name for one of its files.")
+        _check_names(self.files)
 
     def read(self, name: str) -> bytes:
         """The bytes of the file `name`. Raises InvalidArtifact when it is absent or altered."""
@@ -91,6 +89,13 @@ class Bundle:
             raise InvalidArtifact(f"The bundle's {name} breaks its signature: {error.message}", error.details) from None
 
 
+def _check_names(files: Iterable[str]) -> None:
+    # A name is never a path: what reads or writes a bundle stays inside its folder.
+    for name in files:
+        if name in {"", ".", "..", MANIFEST} or not set(name).isdisjoint("/\\\x00"):
+            raise InvalidArtifact(f"{name!r} is no name for a file of a bundle.")
+
+
 def described(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
     """The manifest's `files` entry for `files`: name to sha256 and size in bytes."""
     return {
@@ -105,6 +110,7 @@ def _document(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
 
 def write_bundle(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     """The bundle of `manifest` and `files` at `folder`, complete or not at all; what stood there is replaced."""
+    _check_names(files)
     document = _document(manifest, files)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -117,7 +123,7 @@ def write_bundle(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, 
         staging.chmod(0o755)
         _sync_directory(staging)
         bundle = Bundle(staging)
-        _put_in_place(staging, folder)
+        _put_in_place(staging, folder, bundle.digest)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -126,13 +132,29 @@ def write_bundle(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, 
     return bundle
 
 
-def _put_in_place(staging: Path, folder: Path) -> None:
-    # Removing a folder takes many steps, and a kill between two would leave half a bundle: so it is moved aside first.
-    retired = staging.with_name(f"{staging.name}-retired")
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(retired)
-    staging.rename(folder)
-    shutil.rmtree(retired, ignore_errors=True)
+def _put_in_place(staging: Path, folder: Path, digest: str) -> None:
+    try:
+        staging.rename(folder)
+    except OSError:
+        if _stands(folder, digest):
+            shutil.rmtree(staging)
+            return
+        # Removing a folder takes many steps, and a kill between two would leave half a bundle: it is moved aside first.
+        retired = staging.with_name(f"{staging.name}-retired")
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                folder.rename(retired)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(retired, ignore_errors=True)
+
+
+def _stands(folder: Path, digest: str) -> bool:
+    try:
+        Bundle(folder, digest).verify()
+    except InvalidArtifact:
+        return False
+    return True
 
 
 def _sync_directory(folder: Path) -> None:
@@ -152,14 +174,13 @@ class ArtifactStore:
     def add(self, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
         """The digest under which the bundle is now stored, on disk when this returns; an altered copy is replaced."""
         digest = hashlib.sha256(_document(manifest, files)).hexdigest()
-        try:
-            self.bundle(digest).verify()
-        except InvalidArtifact:
+        if not _stands(self.root / digest, digest):
             try:
                 write_bundle(self.root / digest, manifest, files)
             except OSError:
-                # Another process may have put the same bundle there in the meantime.
-                self.bundle(digest).verify()
+                # Another process may have healed the same bundle in the meantime.
+                if not _stands(self.root / digest, digest):
+                    raise
         return digest
 
     def bundle(self, digest: str) -> Bundle:

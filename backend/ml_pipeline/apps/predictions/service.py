@@ -67,7 +67,7 @@ class PredictionService:
     def __init__(self, keeper: SnapshotKeeper, journal: Journal, *, queue_rows: int) -> None:
         self._keeper = keeper
         self._journal = journal
-        self._queue_rows = queue_rows
+        self.queue_rows = queue_rows
         self._under_way = 0
         self._lock = threading.Lock()
         self._draining = False
@@ -128,8 +128,8 @@ class PredictionService:
     def _admitted(self, rows: int) -> Iterator[None]:
         with self._lock:
             # A list longer than the queue is let in alone, or it could never be answered.
-            if self._under_way and self._under_way + rows > self._queue_rows:
-                raise Overloaded("Too many rows are under way; try again shortly.", {"queue_rows": self._queue_rows})
+            if self._under_way and self._under_way + rows > self.queue_rows:
+                raise overloaded()
             self._under_way += rows
         try:
             yield
@@ -148,7 +148,7 @@ class PredictionService:
             "revision": snapshot.revision,
             "algorithms": algorithms,
             "journal": "ok" if journal else "unavailable",
-            "queue": {"rows": self._under_way, "limit": self._queue_rows},
+            "queue": {"rows": self._under_way, "limit": self.queue_rows},
         }
 
     def _state(self, route: Route) -> dict[str, Any]:
@@ -223,6 +223,11 @@ class _Call:
             "key_id": self.grant.key_id,
             "created_at": timezone.now(),
         }
+
+
+def overloaded() -> Overloaded:
+    """The refusal of what comes on top of a full queue."""
+    return Overloaded("Too many rows are under way; try again shortly.")
 
 
 def _text(value: Any) -> str:

@@ -116,16 +116,10 @@ def _items(lines: list[Any]) -> tuple[list[feedback.Item], list[dict[str, Any]]]
     for index, line in enumerate(lines):
         serializer = BulkFeedbackItemSerializer(data=line)
         if serializer.is_valid():
-            items.append(feedback.Item(serializer.validated_data["request_id"], serializer.validated_data["feedback"]))
+            good = serializer.validated_data
+            items.append(feedback.Item(good["request_id"], good["feedback"], index))
         else:
             given = line.get("request_id") if isinstance(line, dict) else None
             shown = str(given)[:100] if given is not None else None
-            unreadable.append(
-                {
-                    "row": index,
-                    "request_id": shown,
-                    "expected": "request_id (a UUID) and feedback",
-                    "got": "another shape",
-                }
-            )
+            unreadable.append(feedback.unusable(index, shown, "request_id, a UUID, and feedback", line))
     return items, unreadable

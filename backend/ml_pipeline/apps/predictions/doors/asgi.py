@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ml_pipeline.apps.predictions.doors import exchange
-from ml_pipeline.apps.predictions.doors.exchange import Exchange, Head, Reply
+from ml_pipeline.apps.predictions.doors.exchange import Admitted, Exchange, Head, Reply
+from ml_pipeline.apps.predictions.service import overloaded
 from ml_pipeline.errors import MLPipelineError
 
 Scope = MutableMapping[str, Any]
@@ -31,6 +32,8 @@ class AsgiDoor:
     def __init__(self, exchange_: Exchange, django: Application) -> None:
         self._exchange = exchange_
         self._django = django
+        # Requests handed to the threads and not answered yet; each has at least a row, so their queue is bounded too.
+        self._waiting = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,9 +68,22 @@ class AsgiDoor:
         if admitted is None:
             await self._django(_measured(scope, body), _replayed(body, receive), send)
         else:
+            await _send(await self._answered(admitted, body), send, with_body=head.method != "HEAD")
+
+    async def _answered(self, admitted: Admitted, body: bytes) -> Reply:
+        # Health checks must not wait behind predictions: one asks nobody, the other has threads of its own.
+        if admitted.head.path == "/healthz":
+            return self._exchange.answer(admitted, body)
+        if admitted.grant is None:
+            return await asyncio.to_thread(self._exchange.answer, admitted, body)
+        if self._waiting >= self._exchange.service.queue_rows:
+            return exchange.error_reply(overloaded())
+        self._waiting += 1
+        try:
             loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(self._threads, self._exchange.answer, admitted, body)
-            await _send(reply, send, with_body=head.method != "HEAD")
+            return await loop.run_in_executor(self._threads, self._exchange.answer, admitted, body)
+        finally:
+            self._waiting -= 1
 
 
 def _head(scope: Scope) -> Head:

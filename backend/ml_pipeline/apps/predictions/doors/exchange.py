@@ -20,6 +20,7 @@ from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.apps.predictions.service import Payload, PredictionService, Question
 from ml_pipeline.errors import (
+    AlgorithmNotReady,
     BodyTooLarge,
     Complaint,
     InvalidInput,
@@ -160,7 +161,10 @@ class Exchange:
         if path == "/healthz":
             return json_reply(200, {"status": "ok"})
         readiness = self.service.readiness()
-        return json_reply(200 if readiness["ready"] else 503, readiness)
+        reply = json_reply(200 if readiness["ready"] else 503, readiness)
+        if not readiness["ready"]:
+            reply.headers.update(replies.headers_of(AlgorithmNotReady("")))
+        return reply
 
 
 def error_reply(error: Exception) -> Reply:

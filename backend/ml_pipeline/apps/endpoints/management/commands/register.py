@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 name=options["name"] or str(bundle.manifest.get("name")),
                 version=options["algorithm_version"],
                 owner=options["owner"],
-                actor=f"operator:{getpass.getuser()}",
+                actor=_operator(),
             )
         except MLPipelineError as error:
             raise CommandError(error.message) from None
@@ -56,3 +56,11 @@ class Command(BaseCommand):
         else:
             verb = "Registered" if done.created else "Registered before, nothing changed:"
             self.stdout.write(f"{verb} {one} as algorithm {one.pk}, served by {one.runtime}. {one.runtime_reason}.")
+
+
+def _operator() -> str:
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (KeyError, OSError):
+        # A container may run under a user id that has no name.
+        return "operator"
