@@ -46,6 +46,9 @@ class Docs(SpectacularSwaggerView):
         return exceptions.page(exceptions.translated(exc, {"view": self}) or exc)
 
 
+admin.site.site_header = admin.site.site_title = "ML_Pipeline"
+admin.site.index_title = "Registry and log"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-root"), name="home"),
     path("api/v1", ApiRoot.as_view(), name="api-root"),

@@ -55,6 +55,7 @@ class MLAlgorithm(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "algorithm"
         constraints = (
             models.UniqueConstraint(fields=("parent_endpoint", "name", "version"), name="endpoints_algorithm_version"),
         )
@@ -90,6 +91,8 @@ class MLAlgorithmStatus(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "algorithm status"
+        verbose_name_plural = "algorithm statuses"
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(production_of=None) | models.Q(status=Status.PRODUCTION),
@@ -135,6 +138,7 @@ class MLRequest(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "request"
         indexes = (models.Index(fields=("parent_mlalgorithm", "id"), name="endpoints_request_algorithm"),)
 
     def __str__(self) -> str:
@@ -148,6 +152,9 @@ class Feedback(models.Model):
     value = models.JSONField()
     actor = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "feedback"
 
     def __str__(self) -> str:
         return f"{self.request_id}: {self.value}"
