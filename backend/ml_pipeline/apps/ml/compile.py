@@ -68,7 +68,11 @@ def compiled(pipeline: Any, signature: Signature) -> bytes:
     local = sorted({node.op_type for node in model.graph.node} & _LOCALE_OPERATORS)
     if local:
         raise CannotCompile(f"the compiled model depends on the machine's locale ({', '.join(local)})")
-    return bytes(model.SerializeToString())
+    # Their order depends on what was converted before in this process; the digest must not.
+    imports = sorted(model.opset_import, key=lambda one: str(one.domain))
+    del model.opset_import[:]
+    model.opset_import.extend(imports)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _final(pipeline: Any) -> Any:

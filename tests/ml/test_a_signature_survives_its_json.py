@@ -1,0 +1,110 @@
+"""A signature is written as JSON and read back the same; what is none is refused as an artifact that is not valid."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from ml_pipeline.apps.ml.signature import Feature, Signature, inferred_feature
+from ml_pipeline.errors import InvalidArtifact
+
+TEXT = some.text(some.characters(exclude_categories=["Cs"]))
+FEATURES = some.lists(
+    some.builds(
+        Feature,
+        TEXT,
+        some.sampled_from(["integer", "number", "string", "boolean"]),
+        some.booleans(),
+        some.lists(TEXT, max_size=3).map(tuple),
+    ),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda feature: feature.name,
+).map(tuple)
+LABELS = some.lists(TEXT, min_size=2, max_size=4, unique=True).map(tuple)
+SIGNATURES = some.builds(Signature, FEATURES, some.just("classification"), LABELS) | some.builds(
+    Signature, FEATURES, some.just("regression")
+)
+
+GOOD: dict[str, Any] = {
+    "features": [{"name": "a", "type": "number", "nullable": True, "categories": []}],
+    "task": "classification",
+    "labels": ["no", "yes"],
+}
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(SIGNATURES)
+def test_it_is_read_back_as_it_was_written(signature: Signature) -> None:
+    document = json.loads(json.dumps(signature.to_json()))
+    assert Signature.from_json(document) == signature
+    assert Signature.from_json(document).to_json() == signature.to_json()
+
+
+def test_nullable_and_categories_may_be_left_out() -> None:
+    signature = Signature.from_json({"features": [{"name": "a", "type": "string"}], "task": "regression"})
+    assert signature == Signature((Feature("a", "string", nullable=False, categories=()),), "regression")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        "signature",
+        7,
+        {},
+        {**GOOD, "features": None},
+        {**GOOD, "features": []},
+        {**GOOD, "features": [None]},
+        {**GOOD, "features": ["a"]},
+        {**GOOD, "features": {"a": "number"}},
+        {**GOOD, "features": [{"type": "number"}]},
+        {**GOOD, "features": [{"name": "a"}]},
+        {**GOOD, "features": [{"name": "a", "type": "float"}]},
+        {**GOOD, "features": [{"name": "a", "type": ["number"]}]},
+        {**GOOD, "features": [{"name": "a", "type": "string", "categories": None}]},
+        {**GOOD, "features": GOOD["features"] * 2},
+        {**GOOD, "task": "clustering"},
+        {**GOOD, "task": None},
+        {**GOOD, "task": ["classification"]},
+        {**GOOD, "labels": ["only one"]},
+        {**GOOD, "labels": ["same", "same"]},
+        {**GOOD, "labels": None},
+        {**GOOD, "labels": []},
+        {**GOOD, "task": "regression"},
+        {"features": GOOD["features"], "labels": GOOD["labels"]},
+    ],
+    ids=lambda document: json.dumps(document)[:60],
+)
+def test_what_is_no_signature_is_refused(document: Any) -> None:
+    assert Signature.from_json(GOOD).labels == ("no", "yes")
+    with pytest.raises(InvalidArtifact):
+        Signature.from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("cells", "feature"),
+    [
+        ([1, 2, 3], Feature("x", "integer")),
+        ([1, None, 3], Feature("x", "integer", nullable=True)),
+        ([1, 2.5], Feature("x", "number")),
+        ([True, False], Feature("x", "boolean")),
+        (["b", "a", "b"], Feature("x", "string", categories=("a", "b"))),
+        (["b", None], Feature("x", "string", nullable=True, categories=("b",))),
+        ([None], Feature("x", "string", nullable=True)),
+        ([str(number) for number in range(201)], Feature("x", "string")),
+    ],
+)
+def test_a_feature_is_inferred_from_its_cells(cells: list[Any], feature: Feature) -> None:
+    assert inferred_feature("x", cells) == feature
+
+
+@pytest.mark.parametrize("cells", [["a", 1], [True, "a"], [1, True], [[1]]])
+def test_cells_of_two_kinds_are_no_feature(cells: list[Any]) -> None:
+    with pytest.raises(InvalidArtifact, match="'x'"):
+        inferred_feature("x", cells)

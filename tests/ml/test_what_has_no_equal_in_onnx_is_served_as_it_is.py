@@ -1,0 +1,138 @@
+"""A pipeline that has no compiled equal is served by scikit-learn, and the record says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from people import as_rows
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+from small_models import bundle_of, small_frame, small_tree
+from strange_models import write_strange_bundle
+
+from ml_pipeline.apps.ml import artifacts, compile, registration
+from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
+from ml_pipeline.errors import InvalidArtifact
+
+TEXTS = pd.DataFrame({"text": ["good one", "bad thing", "very good", "awful bad", "nice good", "bad"] * 5})
+MOODS = ["up", "down"] * 15
+SEASONS = pd.DataFrame({"season": ["summer", "winter", "autumn"] * 10, "year": range(30)})
+
+
+def over(column: str, step: Any) -> Pipeline:
+    tree = DecisionTreeClassifier(random_state=0)
+    return Pipeline([("columns", ColumnTransformer([("it", step, column)])), ("tree", tree)])
+
+
+def text_model(**settings: Any) -> tuple[Any, pd.DataFrame]:
+    return over("text", CountVectorizer(**settings)).fit(TEXTS, MOODS), TEXTS
+
+
+def season_model(step: Any) -> tuple[Any, pd.DataFrame]:
+    return over(["season"], step).fit(SEASONS, MOODS), SEASONS
+
+
+def scaled_forest() -> tuple[Any, pd.DataFrame]:
+    """Scaled in single precision, some wines end up on the other side of a split."""
+    frame, target = load_wine(return_X_y=True, as_frame=True)
+    return make_pipeline(StandardScaler(), RandomForestClassifier(50, random_state=0)).fit(frame, target), frame
+
+
+IMPUTED = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+CASES = {
+    "an imputer of strings": (season_model(IMPUTED), "ONNX is not possible: NotImplementedError"),
+    "words without accents": (text_model(strip_accents="unicode"), "ONNX is not possible: NotImplementedError"),
+    "words in lower case": (text_model(), "depends on the machine's locale (StringNormalizer)"),
+    "words of other alphabets": (text_model(lowercase=False), "ONNX is not equal"),
+    "a scaler before a forest": (scaled_forest(), "ONNX is not equal"),
+    "an encoder that refuses": (season_model(OneHotEncoder()), "ONNX could not be proven equal"),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES)
+def case(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_it_is_served_by_scikit_learn_with_the_reason(case: Any, tmp_path: Path) -> None:
+    (pipeline, frame), reason = case
+    store = ArtifactStore(tmp_path / "store")
+    record = registration.prepared(bundle_of(tmp_path / "source", pipeline, frame), store)
+    assert record.runtime == "sklearn"
+    assert reason in record.runtime_reason
+    assert len(record.runtime_reason) < 500
+    bundle = store.bundle(record.digest)
+    assert bundle.manifest["runtime_reason"] == record.runtime_reason
+    assert artifacts.ONNX_MODEL not in bundle.files
+    assert record.parity is None or not record.parity["holds"]
+    algorithm = store.load(record.digest)
+    predictions = algorithm.compute_prediction(algorithm.signature.rows(as_rows(frame)))
+    assert [one.label for one in predictions] == [str(label) for label in pipeline.predict(frame)]
+    np.testing.assert_array_equal([one.probabilities for one in predictions], pipeline.predict_proba(frame))
+
+
+def test_how_far_the_two_differ_is_written_down(tmp_path: Path) -> None:
+    record = registration.prepared(bundle_of(tmp_path / "source", *scaled_forest()), ArtifactStore(tmp_path / "store"))
+    assert record.parity is not None
+    assert record.parity["labels_different"] > 0
+    assert record.parity["max_abs_difference"] > 0.01
+    assert record.parity["rows"] == compile.MIN_PARITY_ROWS
+    assert f"{record.parity['labels_different']} labels differ" in record.runtime_reason
+
+
+def test_a_model_of_ones_own_has_no_converter_and_is_served(tmp_path: Path) -> None:
+    source = Bundle(write_strange_bundle(tmp_path / "source"))
+    store = ArtifactStore(tmp_path / "store")
+    record = registration.prepared(source, store)
+    assert (record.runtime, record.parity) == ("sklearn", None)
+    assert "ONNX is not possible" in record.runtime_reason
+    (prediction,) = store.load(record.digest).compute_prediction([{"order": "fine"}])
+    assert (prediction.label, prediction.probability) == ("yes", 0.75)
+
+
+def test_a_converter_that_gives_no_reason_is_no_crash() -> None:
+    class Silent:
+        @property
+        def steps(self) -> Any:
+            raise NotImplementedError
+
+    frame = small_frame()
+    signature = registration.Signature.from_json(
+        {"features": [{"name": name, "type": "number"} for name in frame], "task": "regression"}
+    )
+    with pytest.raises(compile.CannotCompile, match="NotImplementedError: no reason given"):
+        compile.compiled(Silent(), signature)
+
+
+def test_what_cannot_serve_at_all_is_refused(tmp_path: Path) -> None:
+    frame = small_frame()
+    tree, labels = small_tree(frame), small_tree(frame).predict(frame)
+    one_label = {**bundle_of(tmp_path / "plain", tree, frame).manifest["signature"], "labels": ["plus", "minus"]}
+    cases = {
+        "has no predict_proba": bundle_of(tmp_path / "a", LinearSVC().fit(frame, labels), frame),
+        "classes are": bundle_of(tmp_path / "b", tree, frame, signature=one_label),
+        "sample has no rows": bundle_of(
+            tmp_path / "c", tree, frame, signature=one_label | {"labels": ["minus", "plus"]}
+        ),
+        "fails on its own sample": bundle_of(tmp_path / "d", DecisionTreeClassifier().fit(frame[["x"]], labels), frame),
+        "names an algorithm 'abacus'": bundle_of(tmp_path / "e", tree, frame, algorithm="abacus"),
+    }
+    empty = cases["sample has no rows"]
+    cases["sample has no rows"] = artifacts.write_bundle(
+        empty.folder, empty.manifest, {"model.joblib": empty.read("model.joblib"), "sample.csv": b"x,y\n"}
+    )
+    for reason, source in cases.items():
+        with pytest.raises(InvalidArtifact, match=reason):
+            registration.prepared(source, ArtifactStore(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
