@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import uuid_utils.compat
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError, connections
 from django.http import Http404, HttpResponse, JsonResponse
@@ -101,6 +102,13 @@ class JSONUnlessAsked(DefaultContentNegotiation):
             return super().select_renderer(request, renderers, format_suffix)
         except drf.NotAcceptable:
             return renderers[0], renderers[0].media_type
+
+
+def unforeseen(error: BaseException | None) -> HttpResponse:
+    """The reply to what nobody foresaw: an id, under which the log has it."""
+    request_id = str(uuid_utils.compat.uuid7())
+    logger.error("request %s failed in a way nobody foresaw", request_id, exc_info=error)
+    return JsonResponse(replies.body_of(RuntimeError(), request_id=request_id), status=replies.INTERNAL.status)
 
 
 def page(error: Exception) -> HttpResponse:

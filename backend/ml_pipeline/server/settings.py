@@ -131,5 +131,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"skl2onnx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "skl2onnx": {"level": "WARNING"},
+        # What fails is logged once, under its request id, by `rest.exceptions`.
+        "django.request": {"level": "CRITICAL"},
+    },
 }

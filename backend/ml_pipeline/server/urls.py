@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -76,8 +78,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """Something nobody foresaw; Django has logged it."""
-    return exceptions.page(RuntimeError())
+    """Something nobody foresaw; logged under the id that the client is told."""
+    return exceptions.unforeseen(sys.exc_info()[1])
 
 
 handler400 = "ml_pipeline.server.urls.malformed"

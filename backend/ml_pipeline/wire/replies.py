@@ -42,8 +42,8 @@ TABLE: dict[type[errors.MLPipelineError], ErrorReply] = {
 
 
 def reply_to(error: Exception) -> ErrorReply:
-    """Status and code for `error`; what is not in the table is `internal`."""
-    return TABLE.get(type(error), INTERNAL)  # type: ignore[arg-type]
+    """Status and code for `error`, by its nearest class in the table; what is not in the table is `internal`."""
+    return next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), INTERNAL)
 
 
 def headers_of(error: Exception) -> dict[str, str]:
@@ -59,10 +59,10 @@ def headers_of(error: Exception) -> dict[str, str]:
     return headers
 
 
-def body_of(error: Exception) -> dict[str, Any]:
-    """`{"error": {"code", "message", "details"}}`; of an unforeseen exception nothing but the code is told."""
-    message = (
-        error.message if isinstance(error, errors.MLPipelineError) else "The server failed; the failure is logged."
-    )
-    details = error.details if isinstance(error, errors.MLPipelineError) else None
-    return {"error": {"code": reply_to(error).code, "message": message, "details": details}}
+def body_of(error: Exception, *, request_id: str | None = None) -> dict[str, Any]:
+    """`{"error": {"code", "message", "details"}}`; of an internal failure nothing but `request_id` is told."""
+    reply = reply_to(error)
+    if reply is INTERNAL or not isinstance(error, errors.MLPipelineError):
+        message = "The server failed on this request; the log has the failure under the request's id."
+        return {"error": {"code": reply.code, "message": message, "details": {"request_id": request_id}}}
+    return {"error": {"code": reply.code, "message": error.message, "details": error.details}}

@@ -131,18 +131,15 @@ class SnapshotKeeper:
                     grants, endpoints = keys.grants(), _routes()
                     # Nothing was committed while we read, so what we read is the state at that revision.
                     if revisions.current() == revision:
-                        self._load(endpoints)
+                        live = {route.algorithm_id: route for routes in endpoints.values() for route in routes}
+                        for algorithm_id, route in live.items():
+                            self.registry.load(algorithm_id, route.digest)
                         self.snapshot = Snapshot(revision, grants, endpoints)
+                        for gone in self.registry.ids() - set(live):
+                            self.registry.unload(gone)
             except (Error, Revision.DoesNotExist) as error:
                 connection.close()
                 raise DatabaseUnavailable(f"The registry cannot be read: {error}") from error
-
-    def _load(self, endpoints: Mapping[str, tuple[Route, ...]]) -> None:
-        routes = [route for routes in endpoints.values() for route in routes]
-        for route in routes:
-            self.registry.load(route.algorithm_id, route.digest)
-        for gone in self.registry.ids() - {route.algorithm_id for route in routes}:
-            self.registry.unload(gone)
 
     def _poll(self) -> None:
         reported = ""

@@ -22,11 +22,19 @@ from django.utils import timezone
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
-from ml_pipeline.apps.ml.algorithm import Prediction
+from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
 from ml_pipeline.apps.ml.signature import Row, Signature
 from ml_pipeline.apps.predictions.journal import Entry, Journal
 from ml_pipeline.apps.predictions.routing import Route, Selection, Snapshot, SnapshotKeeper
-from ml_pipeline.errors import AlgorithmFailed, Complaint, Forbidden, InvalidInput, Overloaded, Unauthenticated
+from ml_pipeline.errors import (
+    AlgorithmFailed,
+    AlgorithmNotReady,
+    Complaint,
+    Forbidden,
+    InvalidInput,
+    Overloaded,
+    Unauthenticated,
+)
 from ml_pipeline.wire import replies
 
 logger = logging.getLogger(__name__)
@@ -99,9 +107,7 @@ class PredictionService:
         AlgorithmFailed (logged with its request ids) and JournalUnavailable.
         """
         started = time.perf_counter()
-        snapshot = self._keeper.snapshot
-        route = snapshot.route(question.endpoint, question.selection)
-        algorithm = self._keeper.registry.algorithm(route.algorithm_id)
+        snapshot, route, algorithm = self._routed(question)
         payload = body.decode()
         _refuse_too_many(payload.rows)
         rows = algorithm.signature.rows(payload.rows, coerce=payload.coerce)
@@ -110,10 +116,10 @@ class PredictionService:
             try:
                 predictions = algorithm.compute_prediction(rows)
             except AlgorithmFailed as error:
-                ids = [uuid_utils.compat.uuid7() for _ in rows]
-                logger.exception("algorithm %s failed on request %s", route.algorithm_id, ids[0])
-                self._journal.commit([call.failure(one, row, error) for one, row in zip(ids, rows, strict=True)])
-                raise AlgorithmFailed(error.message, {"request_id": str(ids[0])}) from error
+                failures = [call.failure(row, error) for row in rows]
+                logger.exception("algorithm %s failed on request %s", route.algorithm_id, failures[0].id)
+                self._journal.commit(failures)
+                raise AlgorithmFailed(error.message, {"request_id": str(failures[0].id)}) from error
             answers = [call.reply(prediction) for prediction in predictions]
             elapsed_us = call.elapsed_us()
             self._journal.commit(
@@ -123,6 +129,17 @@ class PredictionService:
                 ]
             )
         return answers if payload.listed else answers[0]
+
+    def _routed(self, question: Question) -> tuple[Snapshot, Route, Algorithm]:
+        while True:
+            snapshot = self._keeper.snapshot
+            route = snapshot.route(question.endpoint, question.selection)
+            try:
+                return snapshot, route, self._keeper.registry.algorithm(route.algorithm_id)
+            except AlgorithmNotReady:
+                # A change in between may have unloaded it; then the new snapshot has another answer.
+                if self._keeper.snapshot is snapshot:
+                    raise
 
     @contextmanager
     def _admitted(self, rows: int) -> Iterator[None]:
@@ -203,11 +220,12 @@ class _Call:
             **self._circumstances(row, latency_us),
         )
 
-    def failure(self, request_id: UUID, row: Row, error: AlgorithmFailed) -> Entry:
+    def failure(self, row: Row, error: AlgorithmFailed) -> Entry:
+        request_id = uuid_utils.compat.uuid7()
         return Entry(
             id=request_id,
             outcome=replies.reply_to(error).code,
-            full_response=_text(replies.body_of(error)),
+            full_response=_text(replies.body_of(error, request_id=str(request_id))),
             response=None,
             probability=None,
             **self._circumstances(row, self.elapsed_us()),

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+import uuid_utils.compat
+
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints import names
@@ -20,6 +22,7 @@ from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.apps.predictions.service import Payload, PredictionService, Question
 from ml_pipeline.errors import (
+    AlgorithmFailed,
     AlgorithmNotReady,
     BodyTooLarge,
     Complaint,
@@ -145,8 +148,9 @@ class Exchange:
         except MLPipelineError as error:
             return error_reply(error)
         except Exception as error:
-            logger.exception("a request failed in a way nobody foresaw")
-            return error_reply(error)
+            request_id = str(uuid_utils.compat.uuid7())
+            logger.exception("request %s failed in a way nobody foresaw", request_id)
+            return error_reply(error, request_id=request_id)
 
     def _answer(self, admitted: Admitted, body: bytes) -> Reply:
         head = admitted.head
@@ -167,9 +171,11 @@ class Exchange:
         return reply
 
 
-def error_reply(error: Exception) -> Reply:
-    """The reply that tells of `error`."""
-    reply = json_reply(replies.reply_to(error).status, replies.body_of(error))
+def error_reply(error: Exception, *, request_id: str | None = None) -> Reply:
+    """The reply that tells of `error`; of an internal failure only the id under which it is logged."""
+    if isinstance(error, AlgorithmFailed) and error.details:
+        request_id = error.details["request_id"]
+    reply = json_reply(replies.reply_to(error).status, replies.body_of(error, request_id=request_id))
     reply.headers.update(replies.headers_of(error))
     return reply
 
