@@ -20,6 +20,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Test modules import models, so Django must be set up before any of them is collected.
 os.environ["DJANGO_SETTINGS_MODULE"] = "ml_pipeline.server.settings"
+for name in [name for name in os.environ if name.startswith("ML_PIPELINE_")]:
+    del os.environ[name]
 os.environ["ML_PIPELINE_SECRET_KEY"] = "tests-only-0123456789-0123456789-0123456789"
 os.environ["ML_PIPELINE_HOME"] = tempfile.mkdtemp(prefix="ml_pipeline-tests-")
 
@@ -90,9 +92,9 @@ def start(home: Home) -> Iterator[Callable[..., Server]]:
         running.append(server)
         return server.start()
 
-    yield begin
-    for server in running:
-        server.stop()
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: [stack.callback(server.stop) for server in running])
+        yield begin
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,30 @@ from homes import ENDPOINT, REPOSITORY, Home
 START_TIMEOUT_S = 60
 
 
+# A range for each test process: a port that one has found free is not taken by another before its server binds.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_PORTS = itertools.cycle(range(20_000 + 2_000 * _WORKER, 22_000 + 2_000 * _WORKER))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("unreachable: the range has no end")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Seconds until `condition` holds; fails when it does not within `seconds`."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, "waited in vain"
+        time.sleep(0.01)
+    return time.monotonic() - begun
 
 
 class Server:
@@ -57,7 +80,12 @@ class Server:
         """Returns once the server answers, ready or not."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), env=self._environment, cwd=REPOSITORY, stdout=log, stderr=log
+                self._command(),
+                env=self._environment,
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         until = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < until:
@@ -82,7 +110,18 @@ class Server:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(30)
+        try:
+            return self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def kill(self) -> None:
+        """Ends it and its workers at once, as a power cut would."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def client(self, scope: str | None = "admin", **kwargs: Any) -> httpx.Client:
         """A client that presents the key of `scope`; None for none."""

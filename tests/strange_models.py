@@ -43,7 +43,7 @@ def write_strange_bundle(folder: Path) -> Path:
     model = io.BytesIO()
     joblib.dump(StrangeClassifier(), model)
     signature = Signature((Feature("order", "string"),), "classification", ("no", "yes"))
-    manifest = {"format": 1, "name": "strange", "algorithm": "pipeline", "signature": signature.to_json()}
+    manifest = {"name": "strange", "algorithm": "pipeline", "signature": signature.to_json()}
     files = {artifacts.PIPELINE: model.getvalue(), artifacts.SAMPLE: b"order\nfine\n"}
     artifacts.write_bundle(folder, manifest, files)
     return folder

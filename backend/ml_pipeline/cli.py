@@ -5,8 +5,10 @@ The commands here are the server's own and need the extra `server`; they run the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,12 +84,11 @@ def _make_secret_key() -> None:
         return
     home = Path(os.environ.get("ML_PIPELINE_HOME", ".ml_pipeline")).expanduser()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(home / "secret_key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w") as handle:
+    # Written whole under another name (mode 600) and linked: the file is there complete, or not, and never replaced.
+    with tempfile.NamedTemporaryFile("w", dir=home) as handle, contextlib.suppress(FileExistsError):
         handle.write(secrets.token_urlsafe(48) + "\n")
+        handle.flush()
+        os.link(handle.name, home / "secret_key")
 
 
 def _run(command: str, *arguments: str) -> None:

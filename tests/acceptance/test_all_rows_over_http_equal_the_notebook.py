@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -57,13 +59,13 @@ def in_lists(server: Server, rows: list[dict[str, Any]], algorithm: str) -> list
     return answers
 
 
-def one_by_one(server: Server, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def one_by_one(server: Server, rows: list[dict[str, Any]], algorithm: str) -> list[dict[str, Any]]:
     headers = {"X-Api-Key": server.home.keys["predict"], "Content-Type": "application/json"}
 
     def ask(part: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
         for row in part:
-            connection.request("POST", f"/api/v1/{ENDPOINT}/predict", json.dumps(row), headers)
+            connection.request("POST", f"/api/v1/{ENDPOINT}/predict?algorithm={algorithm}", json.dumps(row), headers)
             reply = connection.getresponse()
             body = reply.read()
             assert reply.status == 200, body
@@ -88,8 +90,15 @@ def test_rows_that_nobody_has_seen(door: Server, bundles: Path, frame: pd.DataFr
     assert_equal_to_the_notebook(in_lists(door, as_rows(strange), algorithm), pipeline, strange)
 
 
+def rows_in_the_log(server: Server) -> int:
+    with closing(sqlite3.connect(server.home.folder / "db.sqlite3")) as database:
+        return int(database.execute("SELECT count(*) FROM endpoints_mlrequest").fetchone()[0])
+
+
 def test_one_by_one_and_each_is_logged_once(door: Server, bundles: Path, frame: pd.DataFrame) -> None:
-    answers = one_by_one(door, as_rows(frame))
+    before = rows_in_the_log(door)
+    answers = one_by_one(door, as_rows(frame), "random_forest")
+    assert rows_in_the_log(door) - before == len(frame)
     assert_equal_to_the_notebook(answers, joblib.load(bundles / "random_forest" / "model.joblib"), frame)
     logged: set[str] = set()
     with door.client("read") as client:
@@ -100,3 +109,11 @@ def test_one_by_one_and_each_is_logged_once(door: Server, bundles: Path, frame: 
                 break
             page = client.get(page.links["next"]["url"])
     assert {answer["request_id"] for answer in answers} <= logged
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS[1:])
+def test_the_first_500_one_by_one_by_the_others(
+    door: Server, bundles: Path, frame: pd.DataFrame, algorithm: str
+) -> None:
+    answers = one_by_one(door, as_rows(frame.head(500)), algorithm)
+    assert_equal_to_the_notebook(answers, joblib.load(bundles / algorithm / "model.joblib"), frame.head(500))

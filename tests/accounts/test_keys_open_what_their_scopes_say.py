@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 
 import pytest
 from homes import ENDPOINT, SCOPES, Home
@@ -79,7 +80,7 @@ def test_both_headers_are_understood(door: Server) -> None:
 def test_no_secret_is_stored_or_logged(door: Server) -> None:
     door.predict(PERSON)
     secrets = [key.encode() for key in door.home.keys.values()]
-    with sqlite3.connect(door.home.folder / "db.sqlite3") as database:
+    with closing(sqlite3.connect(door.home.folder / "db.sqlite3")) as database:
         dump = "\n".join(database.iterdump()).encode()
     for secret in secrets:
         assert secret not in dump

@@ -37,7 +37,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ours_are_known_and_say_what_they_are(name: str) -> None:
     found = artifacts.algorithm_class(name)
     assert issubclass(found, IncomeClassifier if name.startswith("income-") else Algorithm)
-    assert found.title
+    assert found.description
     assert found.description.endswith(".")
 
 

@@ -159,7 +159,7 @@ def test_what_a_manifest_demands_must_be_there(tmp_path: Path, changes: dict[str
     ("sample", "reason"),
     [
         (b"x,y\n1,old\n", "row 0, field 'y'"),
-        (b"x\n1\n", "row 0, field 'y'"),
+        (b"x\n1\n", "lacks the column 'y'"),
         (b"x,y\n1,\xff\n", "not CSV in UTF-8"),
         (b'x,y\n1,"' + b"9" * 200_000 + b'"\n', "not CSV in UTF-8"),
     ],

@@ -23,6 +23,7 @@ from strange_models import write_strange_bundle
 
 from ml_pipeline.apps.ml import artifacts, compile, registration
 from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
+from ml_pipeline.apps.ml.signature import Signature
 from ml_pipeline.errors import InvalidArtifact
 
 TEXTS = pd.DataFrame({"text": ["good one", "bad thing", "very good", "awful bad", "nice good", "bad"] * 5})
@@ -108,7 +109,7 @@ def test_a_converter_that_gives_no_reason_is_no_crash() -> None:
             raise NotImplementedError
 
     frame = small_frame()
-    signature = registration.Signature.from_json(
+    signature = Signature.from_json(
         {"features": [{"name": name, "type": "number"} for name in frame], "task": "regression"}
     )
     with pytest.raises(compile.CannotCompile, match="NotImplementedError: no reason given"):
@@ -125,7 +126,7 @@ def test_what_cannot_serve_at_all_is_refused(tmp_path: Path) -> None:
         "sample has no rows": bundle_of(
             tmp_path / "c", tree, frame, signature=one_label | {"labels": ["minus", "plus"]}
         ),
-        "fails on its own sample": bundle_of(tmp_path / "d", DecisionTreeClassifier().fit(frame[["x"]], labels), frame),
+        "fails on its own rows": bundle_of(tmp_path / "d", DecisionTreeClassifier().fit(frame[["x"]], labels), frame),
         "names an algorithm 'abacus'": bundle_of(tmp_path / "e", tree, frame, algorithm="abacus"),
     }
     empty = cases["sample has no rows"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from homes import Home
 from people import PERSON
-from servers import Server
+from servers import Server, wait_until
 
 
 def alter(home: Home, algorithm: str, file: str) -> None:
@@ -69,7 +69,26 @@ def test_a_server_starts_before_its_database_is_there_and_says_so(home: Home, st
     with server.client(None) as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 503
+        # Nothing is known of keys yet, so none is called invalid.
+        refused = client.post("/api/v1/income_classifier/predict", json={}, headers={"X-Api-Key": "mlp_any"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
     bare.manage("migrate", "-v", "0")
     with server.client(None) as client:
-        while client.get("/readyz").status_code == 503:
-            pass
+        wait_until(lambda: client.get("/readyz").status_code == 200)
+
+
+@pytest.mark.parametrize("door", ["asgi", "wsgi"])
+def test_what_cannot_load_never_replaces_what_serves(home: Home, start: Callable[..., Server], door: str) -> None:
+    alter(home, "decision_tree", "model.onnx")
+    server = start(door)
+    with server.client() as client:
+        tree = client.get("/api/v1/mlalgorithms?name=decision_tree").json()[0]["id"]
+        body = {"parent_mlalgorithm": tree, "status": "production"}
+        assert client.post("/api/v1/mlalgorithmstatuses", json=body).status_code == 201
+        assert server.predict(PERSON).json()["algorithm"] == "random_forest"
+        assert server.predict(PERSON, algorithm="decision_tree").status_code in (404, 503)
+        states = {one["name"]: one["state"] for one in client.get("/readyz").json()["algorithms"]}
+        assert states == {"random_forest": "ready", "extra_trees": "ready", "decision_tree": "failed"}
+        assert client.post("/api/v1/endpoints/income_classifier/rollback").status_code == 201
+        assert server.predict(PERSON).json()["algorithm"] == "random_forest"
+    assert "decision_tree 0.0.1 cannot serve income_classifier" in server.log

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from homes import Home
 from people import PERSON
-from servers import Server
+from servers import Server, wait_until
 from strange_models import write_strange_bundle
 
 STRANGE = "/api/v1/strange/predict"
@@ -62,8 +62,7 @@ def test_what_is_under_way_is_answered_before_the_server_stops(
 
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(ask)
-        while not under_way():
-            pass
+        wait_until(lambda: under_way() == 1)
         stopped = pool.submit(server.stop)
         gate.touch()
         assert asked.result() == 200

@@ -1,5 +1,11 @@
 """The promise: an answered prediction is in the database."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+from homes import Home
 from people import PERSON
 from servers import Server
 
@@ -14,3 +20,20 @@ def test_the_reply_is_the_logged_response(door: Server) -> None:
     assert logged["input_data"] == PERSON
     assert logged["response"] == answer["label"]
     assert logged["outcome"] == "ok"
+
+
+@pytest.mark.parametrize("door_kind", ["asgi", "wsgi"])
+def test_a_server_killed_right_after_its_reply_has_the_row(
+    home: Home, start: Callable[..., Server], door_kind: str
+) -> None:
+    for _ in range(3):
+        server = start(door_kind)
+        answer = server.predict(PERSON).json()
+        server.kill()
+        with closing(sqlite3.connect(home.folder / "db.sqlite3")) as database:
+            found = database.execute("SELECT count(*) FROM endpoints_mlrequest WHERE id = ?", [as_stored(answer)])
+            assert found.fetchone() == (1,)
+
+
+def as_stored(answer: dict[str, str]) -> str:
+    return answer["request_id"].replace("-", "")

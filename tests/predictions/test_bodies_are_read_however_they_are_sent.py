@@ -85,3 +85,15 @@ def test_a_client_that_goes_away_harms_nobody(server: Server) -> None:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             connection.sendall(head.encode())
     assert server.predict(PERSON).status_code == 200
+
+
+def test_refused_clients_that_send_nothing_keep_no_thread(server: Server) -> None:
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 9000000\r\n\r\n"
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(8)]
+    for connection in silent:
+        connection.sendall(head.encode())
+    for connection in silent:
+        assert connection.recv(100).startswith(b"HTTP/1.1 401")
+    assert server.predict(PERSON).status_code == 200
+    for connection in silent:
+        connection.close()

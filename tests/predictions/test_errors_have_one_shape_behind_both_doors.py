@@ -13,13 +13,14 @@ import httpx
 import pytest
 from homes import ENDPOINT, Home
 from people import PERSON
-from servers import Server
+from servers import Server, wait_until
 from strange_models import write_strange_bundle
 
 from ml_pipeline.wire import replies
 
 PREDICT = f"/api/v1/{ENDPOINT}/predict"
 STRANGE = "/api/v1/strange/predict"
+HISTORY = f"/api/v1/endpoints/{ENDPOINT}/history"
 JSON = {"Content-Type": "application/json"}
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
@@ -58,6 +59,7 @@ CASES = [
     Case("control plane: NaN", 400, "malformed", "POST", "/api/v1/endpoints", '{"name": NaN}'),
     Case("control plane: bad Host", 400, "malformed", "GET", "/api/v1/endpoints", None, {"Host": "evil.example"}),
     Case("unknown parameter", 400, "unknown_parameter", "POST", PREDICT + "?versoin=1", person()),
+    Case("unknown parameter of a write", 400, "unknown_parameter", "POST", "/api/v1/endpoints?a=1", '{"name": "a"}'),
     Case("unknown filter", 400, "unknown_parameter", "GET", "/api/v1/mlrequests?algoritm=1"),
     Case("no key", 401, "unauthenticated", "POST", PREDICT, person(), scope=None),
     Case("wrong key", 401, "unauthenticated", "POST", PREDICT, person(), {"X-Api-Key": "mlp_wrong"}, None),
@@ -133,6 +135,8 @@ CASES = [
     Case("unknown field", 422, "invalid_input", "POST", "/api/v1/endpoints", '{"name": "a", "onwer": "b"}'),
     Case("limit too high", 422, "invalid_input", "GET", "/api/v1/mlrequests?limit=1001"),
     Case("bad page", 422, "invalid_input", "GET", "/api/v1/mlrequests?before=yesterday"),
+    Case("time before time", 422, "invalid_input", "GET", HISTORY + "?at=0001-01-01T00:00:00%2B14:00"),
+    Case("time after time", 422, "invalid_input", "GET", HISTORY + "?at=9999-12-31T23:59:59-14:00"),
     Case("bad time", 422, "invalid_input", "GET", f"/api/v1/endpoints/{ENDPOINT}/history?at=noon"),
     Case(
         "unknown algorithm in a body",
@@ -241,8 +245,7 @@ def test_a_full_queue_sheds_and_the_rest_is_answered(server: Server, tmp_path: P
 
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(ask, f"wait {gate}") for _ in range(2)]
-        while rows_under_way() < 2:
-            pass
+        wait_until(lambda: rows_under_way() == 2)
         shed = ask("fine")
         gate.touch()
         answered = [one.result() for one in waiting]

@@ -80,3 +80,40 @@ with connection.cursor() as cursor:
         )
     )
     assert found.splitlines() == ["RANGE (id)", "endpoints_mlrequest_default"]
+
+
+FORKED = """
+import os
+import django
+django.setup()
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from uuid import uuid4
+from django.db import connection
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+from ml_pipeline.apps.predictions.journal import Entry, Journal
+algorithm = MLAlgorithm.objects.first().pk
+journal = Journal()
+
+def commit(_):
+    now = datetime.now(UTC)
+    journal.commit([Entry(uuid4(), algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now)])
+
+commit(0)
+connection.close()
+child = os.fork()
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(commit, range(20)))
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    os._exit(0)
+"""
+
+
+def test_a_forked_process_is_a_writer_of_its_own(prepared_home: Home, tmp_path: Path) -> None:
+    home = prepared_home.copy(tmp_path / "home")
+    home.python(FORKED)
+    checked = [line.split() for line in home.python(CHAINS).splitlines()]
+    assert len(checked) == 41
+    assert all(line == ["True", "True", "True"] for line in checked)

@@ -1,4 +1,4 @@
-"""Training is repeatable: the same seed gives the same bits, alone or with the others; another seed another search."""
+"""Training is repeatable: the same seed gives the same bits, alone or with the others."""
 
 from __future__ import annotations
 

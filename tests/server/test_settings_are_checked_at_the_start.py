@@ -40,6 +40,18 @@ def test_a_wrong_one_is_named(prepared_home: Home, name: str, value: str, told: 
     assert told in done.stderr
 
 
+def test_a_wrong_secret_is_not_shown(prepared_home: Home) -> None:
+    done = start(prepared_home, ML_PIPELINE_DATABASE_URL="oracle://bob:hunter2@db/x", ML_PIPELINE_SECRET_KEY="hunter3")
+    assert "E002" in done.stderr
+    assert "hunter" not in done.stderr
+
+
+def test_a_secret_key_file_that_is_too_short_is_refused(prepared_home: Home, tmp_path: Path) -> None:
+    home = prepared_home.copy(tmp_path / "home")
+    (home.folder / "secret_key").write_text("abc")
+    assert "fewer than 32 characters" in start(home).stderr
+
+
 def test_everything_wrong_is_told_at_once(prepared_home: Home) -> None:
     done = start(prepared_home, ML_PIPELINE_DEBUG="maybe", PORT="x")
     assert "E004" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -11,6 +12,8 @@ from rest_framework.parsers import BaseParser
 
 from ml_pipeline.errors import MalformedInput
 from ml_pipeline.wire import forms, strict_json
+
+MAX_ROWS = 10_000
 
 
 class StrictJSONParser(BaseParser):
@@ -42,7 +45,9 @@ class CSVParser(BaseParser):
         """The rows as mappings of column to cell. Raises MalformedInput."""
         try:
             text = stream.read().decode("utf-8-sig")
-            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            # One more than any view takes, so that it can refuse; a million short lines would take a gigabyte.
+            rows = list(itertools.islice(reader, MAX_ROWS + 1))
         except (UnicodeDecodeError, csv.Error) as error:
             raise MalformedInput(f"The body is not CSV in UTF-8: {error}.") from None
         if "\x00" in text or any(None in row or None in row.values() for row in rows):

@@ -14,6 +14,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 PREFIX = "ML_PIPELINE_"
+MIN_SECRET = 32
 # Read by the command line when it talks to a server over HTTP.
 CLIENT_VARIABLES = frozenset({"ML_PIPELINE_URL", "ML_PIPELINE_API_KEY"})
 
@@ -27,6 +28,7 @@ class Setting:
     read: Callable[[str], Any]
     check: str
     help: str
+    secret: bool = False
 
 
 def _text(text: str) -> str:
@@ -68,8 +70,8 @@ def _database(text: str) -> str:
 
 
 def _secret(text: str) -> str:
-    if text and len(text) < 32:
-        raise ValueError("at least 32 characters")
+    if text and len(text) < MIN_SECRET:
+        raise ValueError(f"at least {MIN_SECRET} characters")
     return text
 
 
@@ -87,6 +89,7 @@ TABLE = (
         _database,
         "ml_pipeline.E002",
         "The database, as a URL; by default `db.sqlite3` in the home folder. PostgreSQL needs the extra `postgres`.",
+        secret=True,
     ),
     Setting(
         "ML_PIPELINE_SECRET_KEY",
@@ -95,6 +98,7 @@ TABLE = (
         "ml_pipeline.E003",
         "Random text of at least 32 characters, the same for every process; keys and sessions are void when it "
         "changes. By default the file `secret_key` in the home folder, which `ml-pipeline demo` makes.",
+        secret=True,
     ),
     Setting(
         "ML_PIPELINE_DEBUG",
@@ -131,7 +135,8 @@ def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
         try:
             values[setting.variable] = setting.read(text)
         except ValueError as error:
-            wrong.append(f"({setting.check}) {setting.variable}: expected {error}, got {text[:80]!r}.")
+            got = "something else, which is not shown" if setting.secret else repr(text[:80])
+            wrong.append(f"({setting.check}) {setting.variable}: expected {error}, got {got}.")
     known = {setting.variable for setting in TABLE} | CLIENT_VARIABLES
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
@@ -147,9 +152,12 @@ def secret_key(values: Mapping[str, Any]) -> str:
         return str(values["ML_PIPELINE_SECRET_KEY"])
     path: Path = values["ML_PIPELINE_HOME"] / "secret_key"
     try:
-        return path.read_text(encoding="ascii").strip()
+        text = path.read_text(encoding="ascii").strip()
     except OSError:
         raise ImproperlyConfigured(
             f"(ml_pipeline.E003) There is no secret key. Set ML_PIPELINE_SECRET_KEY, or run `ml-pipeline demo`, "
             f"which makes one in {path}."
         ) from None
+    if len(text) < MIN_SECRET:
+        raise ImproperlyConfigured(f"(ml_pipeline.E003) {path} holds fewer than {MIN_SECRET} characters.")
+    return text

@@ -1,4 +1,4 @@
-"""What the demo prints once it is ready: secrets, once, and commands to try by copy and paste."""
+"""What the demo prints once it answers: where it is, and commands to try by copy and paste."""
 
 from __future__ import annotations
 
@@ -38,18 +38,15 @@ curl -s -H "Authorization: Bearer $ML_PIPELINE_API_KEY" '{address}/api/v1/mlalgo
 """
 
 
-def text(address: str, *, password: str | None, secret: str | None) -> str:
-    """The guide. `password` and `secret` are those made at this start, None where they were made before."""
-    lines = ["", f"ML_Pipeline is at {address}  (API: {address}/api/docs, log in first)", ""]
-    if password is not None:
-        lines += ["Administrator: admin", f"Password: {password}"]
+def text(address: str, *, command: str, secret: str | None) -> str:
+    """The guide. `command` runs `ml-pipeline` here; `secret` is the API key, None where an earlier start made it."""
+    lines = ["", f"ML_Pipeline is at {address}  (log in there, or see {address}/api/docs)", ""]
     if secret is not None:
-        lines += [f"API key: {secret}", "These secrets are shown only now; keep them.", ""]
         lines.append(f"export ML_PIPELINE_API_KEY={secret}")
     else:
         lines += [
             "The API key was printed at the first start. For another one:",
-            "  ml-pipeline keys create NAME --scope predict --scope feedback --scope read --scope manage",
+            f"  {command} keys create another --scope predict --scope feedback --scope read --scope manage",
             "",
             "export ML_PIPELINE_API_KEY=<your key>",
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -28,9 +28,26 @@ def refuse_used_port(host: str, port: int) -> None:
             raise PortInUse(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with PORT=…") from None
 
 
-def serve(host: str, port: int) -> None:
-    """Answers requests until SIGINT or SIGTERM; returns when what was under way is finished."""
-    uvicorn.run(
+def address(host: str, port: int) -> str:
+    """Where a person on this machine reaches a server that listens on `host`:`port`."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def serve(host: str, port: int, ready: Callable[[], None]) -> None:
+    """Answers requests until SIGINT or SIGTERM, and calls `ready` once it does; returns when all is finished."""
+    config = uvicorn.Config(
         "ml_pipeline.server.asgi:application",
         host=host,
         port=port,
@@ -41,6 +58,7 @@ def serve(host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
+    _Server(config, ready).run()
 
 
 @contextlib.contextmanager

@@ -32,9 +32,7 @@ def register(
     The same bundle again changes nothing. Raises Conflict when name and version are taken by another bundle, and
     InvalidInput or InvalidArtifact. Loads the bundle's pipeline: the caller vouches for its origin.
     """
-    for field, text in (("name", name), ("version", version)):
-        if not 1 <= len(text) <= MAX_NAME or not text.isprintable():
-            raise InvalidInput([Complaint(None, field, f"1 to {MAX_NAME} printable characters", repr(text[:40]))])
+    _refuse_bad_names(name=name, version=version)
     if present := _present(endpoint, name, version):
         return _unchanged(present, source)
     endpoint_id = _endpoint_id(endpoint)
@@ -75,6 +73,12 @@ def identified(algorithm_id: int) -> MLAlgorithm:
     if algorithm is None:
         raise NotFound(f"There is no algorithm with the id {algorithm_id}.")
     return algorithm
+
+
+def _refuse_bad_names(**given: str) -> None:
+    for field, text in given.items():
+        if not 1 <= len(text) <= MAX_NAME or not text.isprintable():
+            raise InvalidInput([Complaint(None, field, f"1 to {MAX_NAME} printable characters", repr(text[:40]))])
 
 
 def _present(endpoint: str, name: str, version: str) -> MLAlgorithm | None:

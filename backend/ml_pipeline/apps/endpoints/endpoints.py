@@ -21,6 +21,14 @@ def named(name: str) -> Endpoint:
     return endpoint
 
 
+def locked(endpoint_id: int) -> Endpoint:
+    """The endpoint with that id, locked until the caller's transaction ends. Raises NotFound when it is gone."""
+    endpoint = Endpoint.objects.select_for_update().filter(pk=endpoint_id).first()
+    if endpoint is None:
+        raise NotFound("The endpoint was deleted meanwhile.")
+    return endpoint
+
+
 def create(name: str, *, owner: str = "", description: str = "") -> Endpoint:
     """A new endpoint. Raises InvalidInput for a bad name and Conflict for one in use."""
     if not re.match(names.PATTERN, name):
@@ -42,7 +50,7 @@ def create(name: str, *, owner: str = "", description: str = "") -> Endpoint:
 def describe(endpoint: Endpoint, *, owner: str | None = None, description: str | None = None) -> Endpoint:
     """`endpoint` with another owner or description; the name never changes, it is in clients' URLs."""
     with transaction.atomic():
-        endpoint = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        endpoint = locked(endpoint.pk)
         endpoint.owner = endpoint.owner if owner is None else owner
         endpoint.description = endpoint.description if description is None else description
         endpoint.save(update_fields=["owner", "description"])
@@ -53,10 +61,10 @@ def describe(endpoint: Endpoint, *, owner: str | None = None, description: str |
 def delete(endpoint: Endpoint) -> None:
     """`endpoint` is gone. Raises Conflict when algorithms are registered under it: archive those instead."""
     with transaction.atomic():
-        locked = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-        if locked.algorithms.exists():
+        present = locked(endpoint.pk)
+        if present.algorithms.exists():
             raise Conflict(
                 f"The endpoint {endpoint.name!r} has algorithms, whose history is kept; archive them instead."
             )
-        locked.delete()
+        present.delete()
         revisions.raise_revision()

@@ -53,9 +53,9 @@ def record(request_id: UUID, value: Any, *, actor: str) -> Effect:
 def record_all(items: Sequence[Item], *, actor: str) -> Outcome:
     """Every good item appended in one transaction; the others named. A later value than the first is a correction."""
     ids = {item.request_id for item in items}
-    signatures = _signatures(ids)
     now = timezone.now()
     with transaction.atomic():
+        signatures = _signatures(ids)
         latest = {row.request_id: row.value for row in Feedback.objects.filter(request_id__in=ids).order_by("pk")}
         rows, unchanged, unknown, invalid = [], 0, [], []
         for item in items:
@@ -103,7 +103,9 @@ def _expected(signature: Signature) -> str:
 
 
 def _signatures(ids: set[UUID]) -> dict[UUID, Signature]:
-    asked = dict(MLRequest.objects.filter(pk__in=ids).values_list("pk", "parent_mlalgorithm_id"))
+    # Locked, in one order for all: of two outcomes at once one is the first, and the other sees it.
+    requests = MLRequest.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+    asked = dict(requests.values_list("pk", "parent_mlalgorithm_id"))
     stored = MLAlgorithm.objects.filter(pk__in=set(asked.values())).values_list("pk", "signature")
     parsed = {pk: Signature.from_json(document) for pk, document in stored}
     return {request_id: parsed[algorithm_id] for request_id, algorithm_id in asked.items()}

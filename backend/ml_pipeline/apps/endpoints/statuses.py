@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
+from ml_pipeline.apps.endpoints import endpoints
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.errors import Conflict
@@ -27,7 +28,7 @@ def move(algorithm: MLAlgorithm, status: str, *, actor: str, reason: str = "") -
     `ab_testing` only by starting and ending a test, and from `archived` only to `testing`.
     """
     with transaction.atomic():
-        endpoint = Endpoint.objects.select_for_update().get(pk=algorithm.parent_endpoint_id)
+        endpoint = endpoints.locked(algorithm.parent_endpoint_id)
         current = _active(algorithm)
         if current is not None and current.status == status:
             return Change(current, False)
@@ -56,7 +57,7 @@ def roll_back(endpoint: Endpoint, *, actor: str, reason: str = "") -> MLAlgorith
     Archived algorithms are passed over. Raises Conflict when none is left.
     """
     with transaction.atomic():
-        endpoint = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        endpoint = endpoints.locked(endpoint.pk)
         target = _rollback_target(endpoint)
         if target is None:
             raise Conflict(

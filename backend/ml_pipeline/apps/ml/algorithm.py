@@ -41,7 +41,6 @@ class Prediction:
 class Algorithm:
     """A model with its signature. Stateless between calls and safe to share between threads."""
 
-    title = "Model"
     description = "A model served as it was trained."
 
     def __init__(self, signature: Signature, runtime: Runtime) -> None:

@@ -19,12 +19,13 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ml_pipeline.apps.ml.algorithm import Algorithm, Runtime
 from ml_pipeline.apps.ml.signature import Signature
 from ml_pipeline.errors import InvalidArtifact, InvalidInput
 
+FORMAT = 1
 MANIFEST = "manifest.json"
 PIPELINE = "model.joblib"
 ONNX_MODEL = "model.onnx"
@@ -44,11 +45,14 @@ class Bundle:
             self.digest = hashlib.sha256(content).hexdigest()
             if digest not in {None, self.digest}:
                 raise InvalidArtifact(f"The bundle {folder.name[:12]} was altered: its manifest has another sha256.")
-            self.manifest: dict[str, Any] = json.loads(content)
+            self.manifest: dict[str, Any] = json.loads(content, parse_constant=_refuse_constant)
             self.files: dict[str, str] = {name: str(about["sha256"]) for name, about in self.manifest["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InvalidArtifact(f"{folder.name} is not a bundle: {error}") from None
+            # Of an OSError the reason alone: its text would tell everyone where the bundle lies.
+            raise InvalidArtifact(f"{folder.name} is not a bundle: {getattr(error, 'strerror', error)}") from None
         _check_names(self.files)
+        if self.manifest.get("format") != FORMAT or not isinstance(self.manifest.get("metrics", {}), dict):
+            raise InvalidArtifact(f"{folder.name} is not a bundle of format {FORMAT} with named metrics.")
 
     def read(self, name: str) -> bytes:
         """The bytes of the file `name`. Raises InvalidArtifact when it is absent or altered."""
@@ -56,8 +60,8 @@ class Bundle:
             raise InvalidArtifact(f"The bundle has no {name}.")
         try:
             content = (self.folder / name).read_bytes()
-        except OSError as error:
-            raise InvalidArtifact(f"The bundle's {name} cannot be read: {error.strerror}.") from None
+        except (OSError, ValueError) as error:
+            raise InvalidArtifact(f"The bundle's {name} cannot be read: {getattr(error, 'strerror', error)}.") from None
         if hashlib.sha256(content).hexdigest() != self.files[name]:
             raise InvalidArtifact(f"The bundle's {name} is not the file its manifest names: its sha256 differs.")
         return content
@@ -80,6 +84,9 @@ class Bundle:
         try:
             # Spreadsheets begin a CSV with a byte order mark, which would hide the first column.
             reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+            absent = names - set(reader.fieldnames or ())
+            if absent:
+                raise InvalidArtifact(f"The bundle's {name} lacks the column {min(absent)!r}.")
             raw = [{key: cell for key, cell in line.items() if key in names} for line in reader]
         except (UnicodeDecodeError, csv.Error) as error:
             raise InvalidArtifact(f"The bundle's {name} is not CSV in UTF-8: {error}.") from None
@@ -87,6 +94,10 @@ class Bundle:
             return signature.rows(raw, coerce=True)
         except InvalidInput as error:
             raise InvalidArtifact(f"The bundle's {name} breaks its signature: {error.message}", error.details) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"the manifest holds {name}")
 
 
 def _check_names(files: Iterable[str]) -> None:
@@ -97,15 +108,13 @@ def _check_names(files: Iterable[str]) -> None:
 
 
 def described(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    """The manifest's `files` entry for `files`: name to sha256 and size in bytes."""
-    return {
-        name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-        for name, content in sorted(files.items())
-    }
+    """The manifest's `files` entry for `files`: name to sha256."""
+    return {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in sorted(files.items())}
 
 
 def _document(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    return json.dumps({**manifest, "files": described(files)}, indent=2, sort_keys=True, allow_nan=False).encode()
+    document = {**manifest, "format": FORMAT, "files": described(files)}
+    return json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode()
 
 
 def write_bundle(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
@@ -141,12 +150,15 @@ def _put_in_place(staging: Path, folder: Path, digest: str) -> None:
             return
         # Removing a folder takes many steps, and a kill between two would leave half a bundle: it is moved aside first.
         retired = staging.with_name(f"{staging.name}-retired")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(retired)
         try:
-            with contextlib.suppress(FileNotFoundError):
-                folder.rename(retired)
             staging.rename(folder)
-        finally:
-            shutil.rmtree(retired, ignore_errors=True)
+        except OSError:
+            with contextlib.suppress(OSError):
+                retired.rename(folder)
+            raise
+        shutil.rmtree(retired, ignore_errors=True)
 
 
 def _stands(folder: Path, digest: str) -> bool:

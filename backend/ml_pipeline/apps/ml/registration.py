@@ -11,7 +11,6 @@ from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
 from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime
 from ml_pipeline.apps.ml.runtimes.sklearn import SklearnRuntime
-from ml_pipeline.apps.ml.signature import Signature
 from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact
 
 MAX_PARITY_ROWS = 10_000
@@ -41,14 +40,17 @@ def prepared(source: Bundle, store: ArtifactStore) -> Registered:
     family = artifacts.algorithm_class(str(source.manifest.get("algorithm")))
     files = {name: source.read(name) for name in source.files}
     pipeline = artifacts.load_pipeline(source)
-    native = family(signature, SklearnRuntime(pipeline, signature))
-    model, proof, reason = _compiled(native, pipeline, signature, source)
+    runtime = SklearnRuntime(pipeline, signature)
+    native = family(signature, runtime)
+    known = _known_rows(source)
+    _refuse_unlike_pipeline(native, runtime, pipeline, known)
+    model, proof, reason = _compiled(native, pipeline, known)
     if model is not None:
         files[artifacts.ONNX_MODEL] = model
-    runtime = "onnx" if model is not None else "sklearn"
+    chosen = "onnx" if model is not None else "sklearn"
     manifest = {
         **{name: value for name, value in source.manifest.items() if name != "files"},
-        "runtime": runtime,
+        "runtime": chosen,
         "runtime_reason": reason,
         "parity": proof.to_json() if proof else None,
         "source_digest": source.digest,
@@ -56,28 +58,53 @@ def prepared(source: Bundle, store: ArtifactStore) -> Registered:
     return Registered(
         digest=store.add(manifest, files),
         source_digest=source.digest,
-        runtime=runtime,
+        runtime=chosen,
         runtime_reason=reason,
         signature=signature.to_json(),
         metrics=dict(source.manifest.get("metrics") or {}),
         parity=manifest["parity"],
-        description=family.description,
-        code=inspect.getsource(family),
+        description=str(source.manifest.get("description") or family.description),
+        code=_code(family),
     )
 
 
-def _compiled(
-    native: Algorithm, pipeline: Any, signature: Signature, source: Bundle
-) -> tuple[bytes | None, compile.Parity | None, str]:
-    known = source.rows(artifacts.SAMPLE)
-    if artifacts.REFERENCE in source.files:
-        known = known + source.rows(artifacts.REFERENCE)[:MAX_PARITY_ROWS]
-    if not known:
+def _known_rows(source: Bundle) -> list[dict[str, Any]]:
+    sample = source.rows(artifacts.SAMPLE)
+    if not sample:
         raise InvalidArtifact("The bundle's sample has no rows.")
+    reference = source.rows(artifacts.REFERENCE) if artifacts.REFERENCE in source.files else []
+    return sample + reference[:MAX_PARITY_ROWS]
+
+
+def _refuse_unlike_pipeline(
+    native: Algorithm, runtime: SklearnRuntime, pipeline: Any, known: list[dict[str, Any]]
+) -> None:
     try:
-        native.compute_prediction(known[:1])
+        answers = native.compute_prediction(known)
     except AlgorithmFailed as error:
-        raise InvalidArtifact(f"The pipeline fails on its own sample: {error.__cause__ or error}") from error
+        raise InvalidArtifact(f"The pipeline fails on its own rows: {str(error.__cause__ or error)[:300]}") from error
+    if native.signature.task == "regression" or not hasattr(pipeline, "predict"):
+        return
+    # A threshold of its own, say: what it calls its answer is not its most probable class.
+    spoken = [str(label) for label in pipeline.predict(runtime.frame(native.preprocess(known)))]
+    unlike = sum(answer.label != label for answer, label in zip(answers, spoken, strict=True))
+    if unlike:
+        raise InvalidArtifact(
+            f"On {unlike} of {len(known)} rows the pipeline's predict gives another label than its most probable class."
+        )
+
+
+def _code(family: type[Algorithm]) -> str:
+    try:
+        return inspect.getsource(family)
+    except (OSError, TypeError):
+        return ""
+
+
+def _compiled(
+    native: Algorithm, pipeline: Any, known: list[dict[str, Any]]
+) -> tuple[bytes | None, compile.Parity | None, str]:
+    signature = native.signature
     try:
         model = compile.compiled(pipeline, signature)
         candidate = type(native)(signature, OnnxRuntime(model, signature))

@@ -26,6 +26,8 @@ from ml_pipeline.errors import JournalUnavailable
 logger = logging.getLogger(__name__)
 
 ROWS_A_STATEMENT = 500
+# How long a commit waits for those before it.
+PATIENCE_S = 5.0
 GENESIS = "0" * 64
 
 
@@ -51,7 +53,10 @@ class Journal:
     """The only writer of MLRequest rows. Thread-safe; a forked process becomes a writer of its own."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._begin_chain()
 
@@ -61,22 +66,35 @@ class Journal:
         self._head = GENESIS
 
     def commit(self, entries: Sequence[Entry]) -> None:
-        """Returns once all of `entries` are durable. Raises JournalUnavailable when none of them is."""
-        if self._pid != os.getpid():
-            self.__init__()  # type: ignore[misc]
-        with self._lock:
-            head = chained(self._head, entries)
-            try:
-                with transaction.atomic():
-                    self._write(entries, head)
-            except Error as error:
-                # The commit may have happened all the same; a writer that cannot know starts a chain of its own.
-                logger.error("predictions could not be committed: %s", error)
-                connection.close()
-                self._begin_chain()
-                raise JournalUnavailable("The prediction could not be logged, so it is not answered.") from error
-            self._seq += 1
-            self._head = head
+        """Returns once all of `entries` are durable. Raises JournalUnavailable when it is not known that they are."""
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            raise JournalUnavailable("Predictions wait too long to be logged; this one is not answered.")
+        try:
+            self._commit(entries, chained(self._head, entries))
+        except Error as error:
+            # The commit may have happened all the same; a writer that cannot know starts a chain of its own.
+            logger.error("predictions could not be committed: %s", error)
+            connection.close()
+            self._begin_chain()
+            raise JournalUnavailable("The prediction could not be logged, so it is not answered.") from error
+        finally:
+            self._lock.release()
+
+    def _commit(self, entries: Sequence[Entry], head: str) -> None:
+        written = False
+        try:
+            with transaction.atomic():
+                self._write(entries, head)
+                written = True
+        except Error:
+            # A connection that was cut while it lay idle fails before anything is written: once more on a new one.
+            if written or connection.is_usable():
+                raise
+            connection.close()
+            with transaction.atomic():
+                self._write(entries, head)
+        self._seq += 1
+        self._head = head
 
     def _write(self, entries: Sequence[Entry], head: str) -> None:
         batch = JournalBatch.objects.create(

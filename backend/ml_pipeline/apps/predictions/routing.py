@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import Error, connection
@@ -51,11 +51,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Keys by digest and routes by endpoint, as committed at `revision` (0: nothing read yet)."""
+    """Keys by digest and routes by endpoint, as committed at `revision` (0: nothing read yet).
+
+    `live` are all routes of the database; `endpoints` those that are used, which differ where one cannot be loaded.
+    """
 
     revision: int = 0
     grants: Mapping[str, Grant] = field(default_factory=dict)
     endpoints: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    live: tuple[Route, ...] = ()
 
     def route(self, endpoint: str, selection: Selection) -> Route:
         """The one algorithm that `selection` leaves. Raises NotFound and AmbiguousAlgorithm.
@@ -107,17 +111,34 @@ class SnapshotKeeper:
         self._refreshing = threading.Lock()
         self._stopped = threading.Event()
         self._poller_pid: int | None = None
+        self._starting = threading.Lock()
+        os.register_at_fork(after_in_child=self._forget_locks)
+
+    def _forget_locks(self) -> None:
+        # A thread of the parent may have held them, and it does not exist here.
+        self._refreshing, self._starting = threading.Lock(), threading.Lock()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether this very process polls."""
+        return self._poller_pid == os.getpid()
 
     def start(self) -> None:
-        """Polling goes on in the background from now on; called again in the same process, nothing more happens.
+        """The snapshot is current, and polling goes on in the background; called again, nothing more happens.
 
-        Started lazily, so that each process of a pre-forking server has a poller of its own.
+        Called with the first request, so that each process of a pre-forking server has a poller of its own, and that
+        request is not judged by what was true when the process was made.
         """
-        if self._poller_pid == os.getpid():
-            return
-        self._poller_pid = os.getpid()
-        revisions.raised.connect(self._on_raised, dispatch_uid="predictions.snapshot")
-        threading.Thread(target=self._poll, name="snapshot", daemon=True).start()
+        with self._starting:
+            if self.is_started:
+                return
+            revisions.raised.connect(self._on_raised, dispatch_uid="predictions.snapshot")
+            try:
+                self.refresh()
+            except DatabaseUnavailable as error:
+                logger.error("%s", error.message)
+            threading.Thread(target=self._poll, name="snapshot", daemon=True).start()
+            self._poller_pid = os.getpid()
 
     def stop(self) -> None:
         """No further polling."""
@@ -131,15 +152,39 @@ class SnapshotKeeper:
                     grants, endpoints = keys.grants(), _routes()
                     # Nothing was committed while we read, so what we read is the state at that revision.
                     if revisions.current() == revision:
-                        live = {route.algorithm_id: route for routes in endpoints.values() for route in routes}
-                        for algorithm_id, route in live.items():
-                            self.registry.load(algorithm_id, route.digest)
-                        self.snapshot = Snapshot(revision, grants, endpoints)
-                        for gone in self.registry.ids() - set(live):
-                            self.registry.unload(gone)
+                        self._swap(revision, grants, endpoints)
             except (Error, Revision.DoesNotExist) as error:
                 connection.close()
                 raise DatabaseUnavailable(f"The registry cannot be read: {error}") from error
+
+    def _swap(self, revision: int, grants: Mapping[str, Grant], endpoints: Mapping[str, tuple[Route, ...]]) -> None:
+        # Keys at once: a revocation must not wait until algorithms are loaded.
+        self.snapshot = replace(self.snapshot, grants=grants)
+        live = tuple(route for routes in endpoints.values() for route in routes)
+        for route in live:
+            self.registry.load(route.algorithm_id, route.digest)
+        kept = {name: self._kept(name, routes) for name, routes in endpoints.items()}
+        self.snapshot = Snapshot(revision, grants, kept, live)
+        used = {route.algorithm_id for route in (*live, *(route for routes in kept.values() for route in routes))}
+        for gone in self.registry.ids() - used:
+            self.registry.unload(gone)
+
+    def _kept(self, name: str, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        # What cannot load never replaces what serves: the production route stays the one before.
+        failed = [route for route in routes if route.status == Status.PRODUCTION and not self._is_ready(route)]
+        before = [
+            route
+            for route in self.snapshot.endpoints.get(name, ())
+            if route.status == Status.PRODUCTION and self._is_ready(route)
+        ]
+        if not failed or not before:
+            return routes
+        logger.error("%s %s cannot serve %s; %s stays", failed[0].name, failed[0].version, name, before[0].version)
+        return (*(route for route in routes if route not in failed), *before)
+
+    def _is_ready(self, route: Route) -> bool:
+        slot = self.registry.slot(route.algorithm_id)
+        return slot is not None and slot.state == "ready"
 
     def _poll(self) -> None:
         reported = ""
@@ -151,6 +196,9 @@ class SnapshotKeeper:
                 if error.message != reported:
                     logger.error("%s", error.message)
                 reported = error.message
+            # The outermost edge of this thread: without it nobody would hear of a change any more.
+            except Exception:
+                logger.exception("the snapshot could not be brought up to date")
         connection.close()
 
     def _on_raised(self, **_: Any) -> None:
@@ -173,5 +221,6 @@ def _routes() -> dict[str, tuple[Route, ...]]:
         )
     )
     for step in steps:
-        found[step[1]].append(Route(*step))
+        # An endpoint made between the two queries; the second look at the revision discards what was read.
+        found.setdefault(step[1], []).append(Route(*step))
     return {name: tuple(routes) for name, routes in found.items()}

@@ -30,6 +30,7 @@ from ml_pipeline.errors import (
     AlgorithmFailed,
     AlgorithmNotReady,
     Complaint,
+    DatabaseUnavailable,
     Forbidden,
     InvalidInput,
     Overloaded,
@@ -80,6 +81,11 @@ class PredictionService:
         self._lock = threading.Lock()
         self._draining = False
 
+    @property
+    def is_started(self) -> bool:
+        """Whether this process follows the database's revision."""
+        return self._keeper.is_started
+
     def start(self) -> None:
         """The service follows the database's revision from now on (see `SnapshotKeeper.start`)."""
         self._keeper.start()
@@ -93,7 +99,10 @@ class PredictionService:
         """What the key `secret` grants. Raises Unauthenticated, and Forbidden when `scope` is not in it."""
         if secret is None:
             raise Unauthenticated("Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY.")
-        grant = self._keeper.snapshot.grants.get(keys.digest(secret))
+        snapshot = self._keeper.snapshot
+        if not snapshot.revision:
+            raise DatabaseUnavailable("This process has not been able to read its keys and algorithms yet.")
+        grant = snapshot.grants.get(keys.digest(secret))
         if grant is None:
             raise Unauthenticated("The API key is not valid: unknown, mistyped or revoked.")
         if not grant.allows(scope):
@@ -157,7 +166,7 @@ class PredictionService:
     def readiness(self) -> dict[str, Any]:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""
         snapshot = self._keeper.snapshot
-        algorithms = [self._state(route) for routes in snapshot.endpoints.values() for route in routes]
+        algorithms = [self._state(route) for route in snapshot.live]
         journal = _database_answers()
         loaded = not algorithms or any(one["state"] == "ready" for one in algorithms)
         return {
@@ -258,10 +267,13 @@ def _refuse_too_many(rows: Sequence[Any]) -> None:
 
 
 def _database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Error:
-        connection.close()
-        return False
-    return True
+    # Twice: a connection that was cut while it lay idle says nothing about the database.
+    for _ in range(2):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except Error:
+            connection.close()
+        else:
+            return True
+    return False

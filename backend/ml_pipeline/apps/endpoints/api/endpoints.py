@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
@@ -47,6 +47,7 @@ class EndpointList(generics.ListCreateAPIView[Endpoint]):
 
     def perform_create(self, serializer: BaseSerializer[Endpoint]) -> None:
         """Makes it through the noun module, which knows the rules."""
+        refuse_unknown(self.request, set())
         values = serializer.validated_data
         serializer.instance = endpoints.create(
             values["name"], owner=values.get("owner", ""), description=values.get("description", "")
@@ -133,10 +134,8 @@ def _moment(text: str) -> datetime:
     # A "+" of an offset arrives as a space when the client did not escape it.
     try:
         moment = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
-    except ValueError:
-        moment = None
-    if moment is None or timezone.is_naive(moment):
-        raise InvalidInput(
-            [Complaint(None, "at", "a time with its offset, such as 2026-01-31T12:00:00Z", repr(text[:40]))]
-        )
-    return moment
+        if moment is not None and timezone.is_aware(moment):
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput([Complaint(None, "at", "a time with its offset, such as 2026-01-31T12:00:00Z", repr(text[:40]))])

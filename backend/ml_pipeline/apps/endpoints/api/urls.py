@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls.converters import StringConverter, UUIDConverter
 
 from ml_pipeline.apps.endpoints.api import algorithms, endpoints, requests
 
@@ -24,8 +24,15 @@ class RowId(StringConverter):
         return int(value)
 
 
+class RequestId(UUIDConverter):
+    """A UUID, in either case."""
+
+    regex = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+
+
 register_converter(EndpointName, "endpoint")
 register_converter(RowId, "id")
+register_converter(RequestId, "request")
 
 urlpatterns = [
     path("endpoints", endpoints.EndpointList.as_view(), name="endpoints"),
@@ -39,5 +46,5 @@ urlpatterns = [
     path("mlalgorithmstatuses/<id:pk>", algorithms.StatusDetail.as_view(), name="mlalgorithmstatus"),
     path("mlrequests", requests.RequestList.as_view(), name="mlrequests"),
     path("mlrequests/feedback", requests.FeedbackBulk.as_view(), name="mlrequests-feedback"),
-    path("mlrequests/<uuid:pk>", requests.RequestDetail.as_view(), name="mlrequest"),
+    path("mlrequests/<request:pk>", requests.RequestDetail.as_view(), name="mlrequest"),
 ]

@@ -6,5 +6,4 @@ from ml_pipeline.apps.ml.income_classifier.classifier import IncomeClassifier
 class DecisionTreeIncomeClassifier(IncomeClassifier):
     """Decision tree over imputed numbers and ordinal-encoded categories."""
 
-    title = "Decision tree"
     description = "One tree of yes-or-no questions: small, quick, and readable from root to leaf."

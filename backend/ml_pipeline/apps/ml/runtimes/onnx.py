@@ -1,4 +1,4 @@
-"""ONNX Runtime: the runtime that serves online. One thread a call, so results do not depend on the batch size."""
+"""ONNX Runtime: what serves online. One thread a call: more would change last bits with the batch size."""
 
 from __future__ import annotations
 

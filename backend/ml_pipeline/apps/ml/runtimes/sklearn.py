@@ -11,6 +11,8 @@ from ml_pipeline.apps.ml.algorithm import Output
 from ml_pipeline.apps.ml.signature import Columns, Signature
 from ml_pipeline.errors import InvalidArtifact
 
+_EXACT = {"integer": np.int64, "boolean": np.bool_}
+
 
 class SklearnRuntime:
     """Feeds the pipeline a DataFrame as a notebook would: missing strings of nullable features are NaN again."""
@@ -42,5 +44,8 @@ class SklearnRuntime:
             column = columns[feature.name]
             if feature.type == "string" and feature.nullable:
                 column = np.where(column == "", np.nan, column)
+            # As in training data without gaps: a step that spells a value out must see 1, not 1.0.
+            elif feature.type in _EXACT and not feature.nullable:
+                column = column.astype(_EXACT[feature.type])
             frame[feature.name] = column
         return pd.DataFrame(frame)

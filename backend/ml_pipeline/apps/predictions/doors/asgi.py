@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +21,7 @@ Application = Callable[[Any, Receive, Send], Awaitable[None]]
 THREADS = 8
 # A refused upload is read and thrown away for a moment, or the client would see a reset instead of the reply.
 DRAIN_S = 5.0
+MAX_WAITING_BYTES = 200_000_000
 
 
 class ClientGone(Exception):
@@ -32,8 +34,9 @@ class AsgiDoor:
     def __init__(self, exchange_: Exchange, django: Application) -> None:
         self._exchange = exchange_
         self._django = django
-        # Requests handed to the threads and not answered yet; each has at least a row, so their queue is bounded too.
+        # Requests handed to the threads and not answered yet, each of at least a row: their queue is bounded too.
         self._waiting = 0
+        self._waiting_bytes = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +44,8 @@ class AsgiDoor:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            self._exchange.service.start()
+            if not self._exchange.service.is_started:
+                await asyncio.to_thread(self._exchange.service.start)
             try:
                 await self._http(scope, receive, send)
             except ClientGone:
@@ -51,19 +55,21 @@ class AsgiDoor:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
-            self._exchange.service.start()
+            await asyncio.to_thread(self._exchange.service.start)
             await send({"type": "lifespan.startup.complete"})
         self._exchange.service.drain()
         await asyncio.to_thread(self._threads.shutdown)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head = _head(scope)
+        head, upload = _head(scope), _Upload(receive)
         try:
             admitted = self._exchange.admit(head)
-            body = await _body(receive)
+            if admitted is not None and admitted.grant is not None and self._is_full():
+                raise overloaded()
+            body = await upload.read()
         except MLPipelineError as error:
-            await _refuse(exchange.error_reply(error), receive, send)
+            await _refuse(exchange.error_reply(error), upload, send)
             return
         if admitted is None:
             await self._django(_measured(scope, body), _replayed(body, receive), send)
@@ -76,14 +82,19 @@ class AsgiDoor:
             return self._exchange.answer(admitted, body)
         if admitted.grant is None:
             return await asyncio.to_thread(self._exchange.answer, admitted, body)
-        if self._waiting >= self._exchange.service.queue_rows:
+        if self._is_full():
             return exchange.error_reply(overloaded())
         self._waiting += 1
+        self._waiting_bytes += len(body)
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._exchange.answer, admitted, body)
         finally:
             self._waiting -= 1
+            self._waiting_bytes -= len(body)
+
+    def _is_full(self) -> bool:
+        return self._waiting >= self._exchange.service.queue_rows or self._waiting_bytes >= MAX_WAITING_BYTES
 
 
 def _head(scope: Scope) -> Head:
@@ -93,20 +104,39 @@ def _head(scope: Scope) -> Head:
     return Head(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
 
 
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
+class _Upload:
+    """A request's body on its way in."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._more = True
+
+    async def read(self) -> bytes:
+        """The whole body. Raises BodyTooLarge, and ClientGone when it never ends."""
+        parts: list[bytes] = []
+        size = 0
+        while self._more:
+            part = await self._part()
+            size += len(part)
+            if size > exchange.MAX_BODY_BYTES:
+                raise exchange.too_large()
+            parts.append(part)
+        return b"".join(parts)
+
+    async def drain(self) -> None:
+        """Reads on for a moment and throws away what comes."""
+        with contextlib.suppress(TimeoutError, ClientGone):
+            async with asyncio.timeout(DRAIN_S):
+                while self._more:
+                    await self._part()
+
+    async def _part(self) -> bytes:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > exchange.MAX_BODY_BYTES:
-            raise exchange.too_large()
-        parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)
+        self._more = message.get("more_body", False)
+        part: bytes = message.get("body", b"")
+        return part
 
 
 def _measured(scope: Scope, body: bytes) -> Scope:
@@ -132,16 +162,11 @@ async def _send(reply: Reply, send: Send, *, with_body: bool = True) -> None:
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 
 
-async def _refuse(reply: Reply, receive: Receive, send: Send) -> None:
+async def _refuse(reply: Reply, upload: _Upload, send: Send) -> None:
     reply.headers["Connection"] = "close"
     await send(_start(reply))
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
-    try:
-        async with asyncio.timeout(DRAIN_S):
-            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body", False):
-                pass
-    except TimeoutError:
-        pass
+    await upload.drain()
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -5,6 +5,7 @@ Django takes a chunked body for an empty one, so a body is read here and handed 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,9 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 PIECE_BYTES = 65_536
 # As in the ASGI door: a refused upload is read and thrown away for a moment, so that the client gets to the reply.
 DRAIN_S = 5.0
+SILENCE_S = 0.5
+# Where servers put the client's socket: gunicorn, and our development server.
+SOCKETS = ("gunicorn.socket", "ml_pipeline.socket")
 
 
 class WsgiDoor:
@@ -33,7 +37,8 @@ class WsgiDoor:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """One request."""
-        self._exchange.service.start()
+        if not self._exchange.service.is_started:
+            self._exchange.service.start()
         head = _head(environ)
         try:
             admitted = self._exchange.admit(head)
@@ -87,13 +92,25 @@ def _refuse(reply: Reply, environ: Environ, start_response: StartResponse) -> It
 
 def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
     yield reply.body
+    connection = next((environ[name] for name in SOCKETS if name in environ), None)
+    # Without the socket nothing bounds the wait for a client that sends no more, and it would keep this thread.
+    if connection is None:
+        return
     length = environ.get("CONTENT_LENGTH") or "0"
     announced = int(length) if length.isascii() and length.isdigit() else 0
-    wanted = 2**62 if environ.get("wsgi.input_terminated") else announced
+    wanted = 2**62 if "HTTP_TRANSFER_ENCODING" in environ else announced
     until = time.monotonic() + DRAIN_S
-    for _ in _pieces(environ["wsgi.input"], wanted):
-        if time.monotonic() > until:
-            return
+    before = connection.gettimeout()
+    connection.settimeout(SILENCE_S)
+    try:
+        for _ in _pieces(environ["wsgi.input"], wanted):
+            if time.monotonic() > until:
+                break
+    except OSError:
+        pass
+    finally:
+        with contextlib.suppress(OSError):
+            connection.settimeout(before)
 
 
 def _start(reply: Reply, start_response: StartResponse) -> None:

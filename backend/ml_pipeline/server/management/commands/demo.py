@@ -58,12 +58,11 @@ class Command(BaseCommand):
                     self._register(options["research"] / "artifacts" / name, wanted)
             except MLPipelineError as error:
                 raise CommandError(error.message) from None
-            password, secret = self._administrator(), self._key()
+            secret = self._make_secrets()
             connection.close()
-            address = f"http://{settings.HOST}:{settings.PORT}"
-            self.stdout.write(demo_guide.text(address, password=password, secret=secret))
-            self.stdout.flush()
-            listening.serve(settings.HOST, settings.PORT)
+            address = listening.address(settings.HOST, settings.PORT)
+            guide = demo_guide.text(address, command=sys.argv[0], secret=secret)
+            listening.serve(settings.HOST, settings.PORT, lambda: self._tell(guide))
         self.stdout.write("\nStopped. Everything is kept in " + str(settings.HOME))
 
     def _train(self, research: Path) -> None:
@@ -73,8 +72,7 @@ class Command(BaseCommand):
         script = research / "train_income_classifier.py"
         if not script.exists():
             raise CommandError(f"There is no {script}. Run this in a checkout of the repository, or give --research.")
-        self.stdout.write("Training the income classifiers on the Adult census data (about half a minute) …")
-        self.stdout.flush()
+        self._tell("Training the income classifiers on the Adult census data (about half a minute) …")
         only = [argument for name in missing for argument in ("--only", name)]
         command = [sys.executable, str(script), "--out", str(research / "artifacts"), *only]
         if subprocess.run(command, check=False).returncode:
@@ -101,14 +99,18 @@ class Command(BaseCommand):
         if untouched and not taken:
             statuses.move(present, wanted, actor=ACTOR, reason="set up by the demo")
 
-    def _administrator(self) -> str | None:
-        if User.objects.filter(is_superuser=True).exists():
-            return None
-        password = secrets.token_urlsafe(18)
-        User.objects.create_superuser("admin", password=password)
-        return password
-
-    def _key(self) -> str | None:
+    def _make_secrets(self) -> str | None:
+        # Told as soon as they are made: they are stored nowhere.
+        if not User.objects.filter(is_superuser=True).exists():
+            password = secrets.token_urlsafe(18)
+            User.objects.create_superuser("admin", password=password)
+            self._tell(f"\nAdministrator: admin\nPassword: {password}")
         if ApiKey.objects.filter(name="demo").exists():
             return None
-        return keys.create("demo", KEY_SCOPES)[1]
+        secret = keys.create("demo", KEY_SCOPES)[1]
+        self._tell(f"API key: {secret}\nThese secrets are shown only now; keep them.")
+        return secret
+
+    def _tell(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()

@@ -6,6 +6,7 @@ The stock server hands a chunked body to nobody, and what is left of it in the c
 from __future__ import annotations
 
 import io
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,8 @@ from django.core.management.commands import runserver
 from django.core.servers.basehttp import WSGIRequestHandler, WSGIServer
 
 from ml_pipeline.apps.predictions.doors.exchange import MAX_BODY_BYTES
+
+MAX_TRAILERS = 100
 
 
 class ChunkedRequestHandler(WSGIRequestHandler):
@@ -35,8 +38,9 @@ class ChunkedRequestHandler(WSGIRequestHandler):
         return True
 
     def get_environ(self) -> dict[str, Any]:
-        """The request's environment, without the content type that wsgiref makes up where the client named none."""
+        """The request's environment with its socket, and without the content type that wsgiref makes up."""
         environ: dict[str, Any] = super().get_environ()
+        environ["ml_pipeline.socket"] = self.connection
         if self.headers.get("Content-Type") is None:
             environ["CONTENT_TYPE"] = ""
         return environ
@@ -52,15 +56,22 @@ class ChunkedRequestHandler(WSGIRequestHandler):
     def _dechunked(self) -> bytes:
         # One byte over the limit is enough for the door to refuse it; the rest stays unread and the connection ends.
         body = bytearray()
-        while size := int(self.rfile.readline(1026).split(b";")[0], 16):
+        while size := self._chunk_size():
             if len(body) + size > MAX_BODY_BYTES:
                 self.close_connection = True
                 return bytes(MAX_BODY_BYTES + 1)
             body += self.rfile.read(size)
             self.rfile.readline(3)
-        while self.rfile.readline(65_537).strip():
-            pass
-        return bytes(body)
+        for _ in range(MAX_TRAILERS):
+            if not self.rfile.readline(65_537).strip():
+                return bytes(body)
+        raise ValueError("too many trailers")
+
+    def _chunk_size(self) -> int:
+        digits = self.rfile.readline(1026).split(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", digits):
+            raise ValueError("not a chunk's size")
+        return int(digits, 16)
 
 
 class ChunkedServer(WSGIServer):

@@ -27,6 +27,9 @@ class Command(BaseCommand):
             listening.refuse_used_port(settings.HOST, settings.PORT)
         except listening.PortInUse as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Serving on http://{settings.HOST}:{settings.PORT}. Ctrl-C stops.")
         with listening.until_stopped():
-            listening.serve(settings.HOST, settings.PORT)
+            listening.serve(settings.HOST, settings.PORT, self._ready)
+
+    def _ready(self) -> None:
+        self.stdout.write(f"Serving on {listening.address(settings.HOST, settings.PORT)}. Ctrl-C stops.")
+        self.stdout.flush()
