@@ -54,7 +54,16 @@ def test_every_batch_follows_from_its_rows_and_the_one_before(logged_home: Home)
     server = Server("asgi", logged_home, {}).start()
     try:
         for rows in (PERSON, [PERSON] * 700, PERSON, [{**PERSON, "race": "Ünïcode ☃"}, PERSON]):
-            assert server.predict(rows).status_code == 200
+            reply = server.predict(rows)
+            assert reply.status_code == 200
+        # Feedback stands beside the log, not in it: the chain holds with it as without.
+        lines = [{"request_id": row["request_id"], "feedback": ">50K"} for row in reply.json()]
+        with server.client("feedback") as client:
+            told = client.post("/api/v1/mlrequests/feedback", json=lines).json()
+        assert (told["accepted"], told["invalid"]) == (2, [])
+        with server.client("read") as client:
+            page = client.get("/api/v1/mlrequests?limit=2").json()
+        assert [row["feedback"] for row in page] == [">50K", ">50K"]
     finally:
         server.stop()
     checked = [line.split() for line in logged_home.python(CHAINS).splitlines()]
