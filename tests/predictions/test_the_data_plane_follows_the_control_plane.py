@@ -1,4 +1,4 @@
-"""Promotions, rollbacks and keys reach predictions: at once where they were made, in a second elsewhere."""
+"""Promotions, rollbacks and keys reach predictions: at once where they were made, soon elsewhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable
 from homes import ENDPOINT, Home
 from people import PERSON
 from servers import Server, wait_until
-
-WITHIN_S = 1.0
 
 
 def answering(server: Server) -> str:
@@ -48,11 +46,11 @@ def test_a_promotion_and_a_rollback_are_served_at_once_where_they_were_made(star
             assert then["production"]["created_by"] == "key:manage-key"
 
 
-def test_other_processes_follow_within_a_second(start: Callable[..., Server]) -> None:
+def test_other_processes_follow(start: Callable[..., Server]) -> None:
     one, other = start("asgi"), start("wsgi")
     assert answering(other) == "random_forest"
     promote(one, "decision_tree")
-    assert wait_until(lambda: answering(other) == "decision_tree") < WITHIN_S
+    wait_until(lambda: answering(other) == "decision_tree")
 
 
 def test_what_is_registered_beside_a_running_server_is_served(
@@ -64,7 +62,7 @@ def test_what_is_registered_beside_a_running_server_is_served(
     assert server.predict(PERSON, version="0.0.2").json()["version"] == "0.0.2"
 
 
-def test_a_revoked_key_is_out_within_a_second_and_a_new_one_in(home: Home, start: Callable[..., Server]) -> None:
+def test_a_revoked_key_is_out_and_a_new_one_in(home: Home, start: Callable[..., Server]) -> None:
     server = start()
     made = json.loads(home.manage("keys", "create", "late", "--scope", "predict", "--json").stdout)
     with server.client(None) as client:
@@ -75,7 +73,7 @@ def test_a_revoked_key_is_out_within_a_second_and_a_new_one_in(home: Home, start
 
         wait_until(lambda: status() == 200)
         home.manage("keys", "revoke", "late")
-        assert wait_until(lambda: status() == 401) < WITHIN_S
+        wait_until(lambda: status() == 401)
 
 
 def test_selection_narrows_and_prefers_production(start: Callable[..., Server]) -> None:
