@@ -10,7 +10,6 @@ from django.utils import timezone
 from ml_pipeline.apps.endpoints import endpoints, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
 from ml_pipeline.apps.events import revisions
-from ml_pipeline.apps.ml import registration
 from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
 
@@ -32,6 +31,9 @@ def register(
     The same bundle again changes nothing. Raises Conflict when name and version are taken by another bundle, and
     InvalidInput or InvalidArtifact. Loads the bundle's pipeline: the caller vouches for its origin.
     """
+    # Brings scikit-learn and pandas, which a process that only serves does without.
+    from ml_pipeline.apps.ml import registration
+
     _refuse_bad_names(name=name, version=version)
     if present := _present(endpoint, name, version):
         return _unchanged(present, source)
