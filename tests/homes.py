@@ -7,12 +7,26 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCOPES = ("predict", "feedback", "read", "manage", "admin")
 ENDPOINT = "income_classifier"
+
+_KEYS = f"""
+import django, json
+django.setup()
+from ml_pipeline.apps.accounts import keys
+print(json.dumps({{scope: keys.create(scope + "-key", [scope])[1] for scope in {SCOPES!r}}}))
+"""
+
+_ENDPOINT = """
+import django
+django.setup()
+from ml_pipeline.apps.endpoints import endpoints
+endpoints.create("""
 
 _STATUSES = """
 import django
@@ -70,11 +84,7 @@ class Home:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "secret_key").write_text("a-secret-key-for-tests-0123456789-0123456789\n")
         self.manage("migrate", "-v", "0")
-        made = {
-            scope: json.loads(self.manage("keys", "create", f"{scope}-key", "--scope", scope, "--json").stdout)["key"]
-            for scope in SCOPES
-        }
-        (self.folder / "keys.json").write_text(json.dumps(made))
+        (self.folder / "keys.json").write_text(self.python(_KEYS))
         return self
 
     def prepare(self, bundles: Path) -> Home:
@@ -82,11 +92,17 @@ class Home:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.make()
         ready = (self.folder / "keys.json").rename(self.folder / "keys.pending")
-        for name in ("random_forest", "extra_trees", "decision_tree"):
-            self.manage("register", str(bundles / name), "--endpoint", ENDPOINT, "--version", "0.0.1")
+        self.python(f"{_ENDPOINT}{ENDPOINT!r})")
+        with ThreadPoolExecutor() as pool:
+            names = ("random_forest", "extra_trees", "decision_tree")
+            list(pool.map(lambda name: self.register(bundles / name, version="0.0.1"), names))
         self.python(_STATUSES)
         ready.rename(self.folder / "keys.json")
         return self
+
+    def register(self, bundle: Path, *, version: str) -> None:
+        """Registers `bundle` under the income classifier."""
+        self.manage("register", str(bundle), "--endpoint", ENDPOINT, "--version", version)
 
     def copy(self, folder: Path) -> Home:
         """A home with the same content at `folder`."""

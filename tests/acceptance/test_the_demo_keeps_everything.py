@@ -1,4 +1,4 @@
-"""`ml-pipeline demo`: serves from nothing, stops at Ctrl-C; a second start loses nothing and makes nothing twice."""
+"""`ml-pipeline demo`: what it prints works by copy and paste; a second start loses nothing, makes nothing twice."""
 
 from __future__ import annotations
 
@@ -69,6 +69,18 @@ def demo(research: Path, home: Path, port: int, log: Path) -> Iterator[Demo]:
             httpx.get(f"http://127.0.0.1:{port}/healthz")
 
 
+def assert_the_printed_commands_work(running: Demo, folder: Path) -> None:
+    guide = running.output
+    commands = guide[guide.index("export ML_PIPELINE_API_KEY") : guide.index("Ctrl-C stops")]
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"label":"' in done.stdout
+    assert '"status":"accepted"' in done.stdout
+    assert '"error"' not in done.stdout
+
+
 def test_a_second_start_finds_everything_and_makes_nothing_twice(research: Path, tmp_path: Path) -> None:
     home, port = tmp_path / "home", free_port()
     with demo(research, home, port, tmp_path / "first.log") as first:
@@ -81,6 +93,7 @@ def test_a_second_start_finds_everything_and_makes_nothing_twice(research: Path,
             statuses = {row["name"]: row["current_status"] for row in client.get("/api/v1/mlalgorithms").json()}
             assert statuses == {"random_forest": "production", "extra_trees": "testing", "decision_tree": "staging"}
             answer = client.post("/api/v1/income_classifier/predict", json=PERSON).json()
+            assert_the_printed_commands_work(first, tmp_path)
             moved = {"parent_mlalgorithm": 2, "status": "production"}
             assert client.post("/api/v1/mlalgorithmstatuses", json=moved).status_code == 201
     assert "Stopped." in first.output
@@ -96,21 +109,6 @@ def test_a_second_start_finds_everything_and_makes_nothing_twice(research: Path,
             assert client.post("/api/v1/income_classifier/predict", json=PERSON).json()["algorithm"] == "extra_trees"
             assert len(client.get("/api/v1/endpoints").json()) == 1
             assert len(client.get("/api/v1/mlalgorithms").json()) == 3
-
-
-def test_the_printed_commands_work_by_copy_and_paste(research: Path, tmp_path: Path) -> None:
-    with demo(research, tmp_path / "home", free_port(), tmp_path / "demo.log") as running:
-        running.ready()
-        commands = running.output[
-            running.output.index("export ML_PIPELINE_API_KEY") : running.output.index("Ctrl-C stops")
-        ]
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", commands], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-    assert done.returncode == 0, done.stderr
-    assert '"label":"' in done.stdout
-    assert '"status":"accepted"' in done.stdout
-    assert '"error"' not in done.stdout
 
 
 def test_a_port_in_use_is_told_before_anything_is_made(research: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_rows_that_arrive_between_pages_move_nothing(door: Server, logged: list[
 )
 def test_filters_filter(door: Server, query: str, versions: list[str]) -> None:
     with door.client("read") as client:
-        assert [row["name"] for row in client.get(f"/api/v1/{query}").json()] == versions
+        assert sorted(row["name"] for row in client.get(f"/api/v1/{query}").json()) == versions
 
 
 def test_a_filter_with_a_bad_value_is_refused(door: Server) -> None:

@@ -21,7 +21,7 @@ def racing_home(request: pytest.FixtureRequest, prepared_home: Home, bundles: Pa
         return prepared_home.copy(tmp_path / "home")
     home = Home(tmp_path / "home", request.getfixturevalue("postgres_url")).make()
     for version in ("1", "2", "3"):
-        home.manage("register", str(bundles / "decision_tree"), "--endpoint", ENDPOINT, "--version", version)
+        home.register(bundles / "decision_tree", version=version)
     return home
 
 
