@@ -7,22 +7,9 @@ from typing import Any
 import pandas as pd
 from homes import REPOSITORY
 
-PERSON: dict[str, Any] = {
-    "age": 37,
-    "workclass": "Private",
-    "fnlwgt": 34146,
-    "education": "HS-grad",
-    "education-num": 9,
-    "marital-status": "Married-civ-spouse",
-    "occupation": "Craft-repair",
-    "relationship": "Husband",
-    "race": "White",
-    "sex": "Male",
-    "capital-gain": 0,
-    "capital-loss": 0,
-    "hours-per-week": 68,
-    "native-country": "United-States",
-}
+from ml_pipeline.server.demo_guide import PERSON
+
+__all__ = ["PERSON", "as_rows", "held_out_people"]
 
 
 def held_out_people() -> pd.DataFrame:
