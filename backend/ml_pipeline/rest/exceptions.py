@@ -44,7 +44,7 @@ def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipeli
         case RequestDataTooBig():
             return errors.BodyTooLarge("The request body is too large.")
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
-            return errors.Unauthenticated("Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY.")
+            return errors.Unauthenticated(replies.NO_KEY)
         case drf.PermissionDenied():
             return errors.Forbidden(str(exception.detail))
         case PermissionDenied():

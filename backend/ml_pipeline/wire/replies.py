@@ -19,6 +19,7 @@ class ErrorReply(NamedTuple):
 
 
 INTERNAL = ErrorReply(500, "internal")
+NO_KEY = "Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY."
 
 TABLE: dict[type[errors.MLPipelineError], ErrorReply] = {
     errors.MalformedInput: ErrorReply(400, "malformed"),

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.errors import Unauthenticated
+from ml_pipeline.wire import replies
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -34,8 +35,8 @@ class Actor:
     scopes: frozenset[str]
 
     def allows(self, scope: str) -> bool:
-        """Whether this actor holds `scope`; `admin` includes all others."""
-        return scope in self.scopes or "admin" in self.scopes
+        """Whether `scope` is granted."""
+        return keys.covers(self.scopes, scope)
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -47,8 +48,6 @@ class KeyAuthentication(BaseAuthentication):
         if secret is None:
             return None
         grant = keys.grant_of(secret)
-        if grant is None:
-            raise Unauthenticated("The API key is not valid: unknown, mistyped or revoked.")
         return KeyHolder(), Actor(f"key:{grant.name}", grant.scopes)
 
     def authenticate_header(self, request: Request) -> str:
@@ -62,7 +61,7 @@ def actor_of(request: Request) -> Actor:
         return request.auth
     user: AbstractBaseUser | AnonymousUser = request.user
     if not user.is_authenticated:
-        raise Unauthenticated("Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY.")
+        raise Unauthenticated(replies.NO_KEY)
     scopes = frozenset(keys.SCOPES) if getattr(user, "is_superuser", False) else frozenset[str]()
     return Actor(f"user:{user.get_username()}", scopes)
 

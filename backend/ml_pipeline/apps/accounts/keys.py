@@ -17,16 +17,21 @@ from django.utils import timezone
 
 from ml_pipeline.apps.accounts.models import ApiKey
 from ml_pipeline.apps.events import revisions
-from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
+from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound, Unauthenticated
 
 SCOPES: Final = ("predict", "feedback", "read", "manage", "admin")
 PREFIX_CHARACTERS = 12
 _PURPOSE = b"ml_pipeline.accounts.api_key"
 
 
+def covers(scopes: frozenset[str], scope: str) -> bool:
+    """Whether who holds `scopes` may do what needs `scope`; `admin` includes all others."""
+    return scope in scopes or "admin" in scopes
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid key allows. The scope `admin` includes all others."""
+    """What a valid key allows."""
 
     key_id: int
     name: str
@@ -34,7 +39,7 @@ class Grant:
 
     def allows(self, scope: str) -> bool:
         """Whether `scope` is granted."""
-        return scope in self.scopes or "admin" in self.scopes
+        return covers(self.scopes, scope)
 
 
 def create(name: str, scopes: list[str]) -> tuple[ApiKey, str]:
@@ -81,10 +86,17 @@ def digest(secret: str) -> str:
     return hmac.new(pepper, secret.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
-def grant_of(secret: str) -> Grant | None:
-    """What the key `secret` allows, read from the database, or None when it is unknown or revoked."""
+def grant_of(secret: str) -> Grant:
+    """What the key `secret` allows, read from the database. Raises Unauthenticated when it is unknown or revoked."""
     key = ApiKey.objects.filter(hash=digest(secret), revoked_at=None).first()
-    return _grant(key) if key else None
+    return valid(_grant(key) if key else None)
+
+
+def valid(grant: Grant | None) -> Grant:
+    """`grant`, if a key was found. Raises Unauthenticated, the same for every reason."""
+    if grant is None:
+        raise Unauthenticated("The API key is not valid: unknown, mistyped or revoked.")
+    return grant
 
 
 def grants() -> dict[str, Grant]:

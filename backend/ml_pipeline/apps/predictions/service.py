@@ -98,13 +98,11 @@ class PredictionService:
     def authorise(self, secret: str | None, scope: str) -> Grant:
         """What the key `secret` grants. Raises Unauthenticated, and Forbidden when `scope` is not in it."""
         if secret is None:
-            raise Unauthenticated("Send an API key: Authorization: Bearer KEY, or X-Api-Key: KEY.")
+            raise Unauthenticated(replies.NO_KEY)
         snapshot = self._keeper.snapshot
         if not snapshot.revision:
             raise DatabaseUnavailable("This process has not been able to read its keys and algorithms yet.")
-        grant = snapshot.grants.get(keys.digest(secret))
-        if grant is None:
-            raise Unauthenticated("The API key is not valid: unknown, mistyped or revoked.")
+        grant = keys.valid(snapshot.grants.get(keys.digest(secret)))
         if not grant.allows(scope):
             raise Forbidden(f"This needs the scope {scope!r}.")
         return grant
