@@ -4,11 +4,12 @@ BIN := .venv/bin
 LOCKS := requirements/server.txt requirements/dev.txt pyproject.toml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock
+.PHONY: help demo test test-long check lock
 
 help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
+	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, the notebook"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"
 
@@ -34,6 +35,9 @@ demo: .venv/server-installed
 test: .venv/dev-installed
 	$(BIN)/pytest
 
+test-long: .venv/dev-installed
+	$(BIN)/pytest -m long
+
 # Settings for tools that load Django and serve nothing.
 CHECKED := ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it
 check: .venv/dev-installed
@@ -47,5 +51,5 @@ check: .venv/dev-installed
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --no-annotate --upgrade pyproject.toml --group build
 lock:
-	$(LOCK) --extra server --extra postgres --group dev -o requirements/dev.txt
+	$(LOCK) --extra server --extra postgres --extra boosting --group dev -o requirements/dev.txt
 	$(LOCK) --extra server -c requirements/dev.txt -o requirements/server.txt

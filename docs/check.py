@@ -36,6 +36,7 @@ LIMITS = (
     ("lines of feedback in bulk", "apps.endpoints.feedback", "MAX_ITEMS", "lines"),
     ("length of a unit", "apps.predictions.doors.exchange", "MAX_UNIT", "characters"),
     ("length of an algorithm's name or version", "apps.endpoints.algorithms", "MAX_NAME", "characters"),
+    ("length of a tag's value", "apps.endpoints.tags", "MAX_VALUE", "characters"),
     ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
     ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
     ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),

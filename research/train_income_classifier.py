@@ -45,7 +45,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from ml_pipeline.apps.ml import artifacts
+from ml_pipeline.apps.ml import bundles
 from ml_pipeline.apps.ml.signature import Signature, inferred_feature
 
 RESEARCH = Path(__file__).resolve().parent
@@ -213,7 +213,7 @@ def write_bundle(
     *,
     signature: Signature,
     seed: int,
-) -> artifacts.Bundle:
+) -> bundles.Bundle:
     """The bundle of a fitted pipeline at `out/<name>`: model, sample, reference rows with their labels, manifest."""
     frame, target = test
     model = io.BytesIO()
@@ -235,11 +235,11 @@ def write_bundle(
         **about,
     }
     files = {
-        artifacts.PIPELINE: model.getvalue(),
-        artifacts.SAMPLE: reference.drop(columns=TARGET).head(SAMPLE_ROWS).to_csv(index=False).encode(),
-        artifacts.REFERENCE: reference.to_csv(index=False).encode(),
+        bundles.JOBLIB_MODEL: model.getvalue(),
+        bundles.SAMPLE_CSV: reference.drop(columns=TARGET).head(SAMPLE_ROWS).to_csv(index=False).encode(),
+        bundles.REFERENCE_CSV: reference.to_csv(index=False).encode(),
     }
-    return artifacts.write_bundle(out / candidate.name, manifest, files)
+    return bundles.write_bundle(out / candidate.name, manifest, files)
 
 
 def git_commit() -> str | None:

@@ -32,6 +32,22 @@ django.setup()
 from homes import Home  # noqa: E402  (after Django is set up)
 from servers import Server  # noqa: E402
 
+# Each takes minutes of a machine, or much of its memory.
+LONG = (
+    "tests/uploads/",
+    "tests/ml/isolation/",
+    "tests/acceptance/test_models_of_every_kind_",
+    "tests/docs/test_the_models_guide_",
+    "tests/endpoints/test_the_registry_agrees_with_an_oracle",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker(pytest.mark.long)
+
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["ML_PIPELINE_HOME"], ignore_errors=True)

@@ -101,6 +101,12 @@ class Server:
         raise AssertionError(f"{self.door} did not start:\n{self.log}")
 
     @property
+    def pid(self) -> int:
+        """The process that was started; behind gunicorn its arbiter."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return self.log_path.read_text()
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from ml_pipeline.apps.ml import artifacts
+from ml_pipeline.apps.ml import bundles
 from ml_pipeline.apps.ml.signature import Feature, Signature
 
 PATIENCE_S = 30.0
@@ -22,6 +22,8 @@ class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Does what its one feature says: `fine`, `raise`, `nan`, or `wait PATH`: until there is a file at PATH."""
 
     classes_ = np.array(["no", "yes"])
+    # As of a model that was fitted on a DataFrame.
+    feature_names_in_ = np.array(["order"], dtype=object)
 
     def predict_proba(self, frame: pd.DataFrame) -> Any:
         return np.array([self._answer(str(order)) for order in frame["order"]])
@@ -44,6 +46,6 @@ def write_strange_bundle(folder: Path) -> Path:
     joblib.dump(StrangeClassifier(), model)
     signature = Signature((Feature("order", "string"),), "classification", ("no", "yes"))
     manifest = {"name": "strange", "algorithm": "pipeline", "signature": signature.to_json()}
-    files = {artifacts.PIPELINE: model.getvalue(), artifacts.SAMPLE: b"order\nfine\n"}
-    artifacts.write_bundle(folder, manifest, files)
+    files = {bundles.JOBLIB_MODEL: model.getvalue(), bundles.SAMPLE_CSV: b"order\nfine\n"}
+    bundles.write_bundle(folder, manifest, files)
     return folder

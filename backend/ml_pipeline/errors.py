@@ -19,6 +19,13 @@ class Complaint:
     expected: str
     got: str
 
+    @property
+    def sentence(self) -> str:
+        """Where it is, what was expected there, and what came."""
+        place = f"row {self.row}, " if self.row is not None else ""
+        name = f"field {self.field!r}: " if self.field is not None else ""
+        return f"{place}{name}expected {self.expected}, got {self.got}"
+
 
 class MLPipelineError(Exception):
     """Base of every error that a client may be told about."""
@@ -73,12 +80,8 @@ class InvalidInput(MLPipelineError):
     """Well-formed input that breaks a rule; the details say which row and field, what was expected and what came."""
 
     def __init__(self, complaints: Sequence[Complaint], message: str | None = None) -> None:
-        first = complaints[0]
-        place = f"row {first.row}, " if first.row is not None else ""
-        name = f"field {first.field!r}: " if first.field is not None else ""
         more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
-        sentence = message or f"{place}{name}expected {first.expected}, got {first.got}{more}"
-        super().__init__(sentence, [asdict(one) for one in complaints])
+        super().__init__(message or f"{complaints[0].sentence}{more}", [asdict(one) for one in complaints])
         self.complaints = tuple(complaints)
 
 
@@ -98,9 +101,63 @@ class AlgorithmNotReady(MLPipelineError):
     """The algorithm is known but not loaded in this process."""
 
 
+class AlgorithmCrashed(AlgorithmNotReady):
+    """The algorithm's own process ended, or sent what is no answer; it is being started again."""
+
+
+class DeadlineExceeded(MLPipelineError):
+    """The algorithm did not answer in time."""
+
+
 class JournalUnavailable(MLPipelineError):
     """The prediction could not be committed, so it is not answered."""
 
 
 class DatabaseUnavailable(MLPipelineError):
     """The database does not answer; nothing was changed."""
+
+
+# What befalls whoever calls a server. These are not in the table of replies: no server answers with them.
+
+
+class CallFailed(Exception):
+    """Base of what can go wrong between a client and its server."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotReachable(CallFailed):
+    """No reply came: nobody listens there, the connection broke, or the time was over."""
+
+
+class ForeignReply(CallFailed):
+    """What answered is not this product: a proxy, say, or another server on the port."""
+
+
+class Refused(CallFailed):
+    """The server answered with an error; its message is the server's sentence and, where there are rows, each of them.
+
+    `status` is HTTP's, `code` what programs decide by, `details` as docs/errors.md has them; `retry_after_s` is None
+    unless the server says when to come again.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, details: Any = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__("\n".join([message, *_places(message, details)]))
+        self.status, self.code, self.details, self.retry_after_s = status, code, details, retry_after_s
+
+
+def _places(message: str, details: Any) -> list[str]:
+    # At most ten: who reads more of them reads `details`.
+    names = {"row", "field", "expected", "got"}
+    complaints = [
+        Complaint(**one)
+        for one in (details if isinstance(details, list) else ())
+        if isinstance(one, dict) and set(one) == names
+    ]
+    sentences = [complaint.sentence for complaint in complaints[:10]]
+    # A single one is often the sentence itself.
+    return [] if sentences == [message] else sentences

@@ -16,6 +16,7 @@ ID = "00000000-0000-7000-8000-000000000000"
 # Route, method and the one scope it needs; `admin` opens all.
 ROUTES = [
     ("POST", f"/api/v1/{ENDPOINT}/predict", "predict"),
+    ("POST", f"/api/v1/{ENDPOINT}@*/predict", "predict"),
     ("GET", "/api/v1", "read"),
     ("GET", "/api/v1/endpoints", "read"),
     ("POST", "/api/v1/endpoints", "manage"),
@@ -25,9 +26,15 @@ ROUTES = [
     ("DELETE", f"/api/v1/endpoints/{ENDPOINT}", "manage"),
     ("GET", f"/api/v1/endpoints/{ENDPOINT}/history", "read"),
     ("POST", f"/api/v1/endpoints/{ENDPOINT}/rollback", "manage"),
+    ("GET", f"/api/v1/endpoints/{ENDPOINT}/aliases", "read"),
+    ("PUT", f"/api/v1/endpoints/{ENDPOINT}/aliases/*", "manage"),
+    ("DELETE", f"/api/v1/endpoints/{ENDPOINT}/aliases/*", "manage"),
     ("GET", "/api/v1/mlalgorithms", "read"),
+    ("POST", "/api/v1/mlalgorithms", "manage"),
     ("GET", "/api/v1/mlalgorithms/1", "read"),
     ("POST", "/api/v1/mlalgorithms/999/archive", "manage"),
+    ("PUT", "/api/v1/mlalgorithms/999/tags/*", "manage"),
+    ("DELETE", "/api/v1/mlalgorithms/999/tags/*", "manage"),
     ("GET", "/api/v1/mlalgorithmstatuses", "read"),
     ("POST", "/api/v1/mlalgorithmstatuses", "manage"),
     ("GET", "/api/v1/mlalgorithmstatuses/1", "read"),

@@ -24,7 +24,8 @@ def copy(tmp_path: Path) -> Path:
     """The repository's Markdown files and what they link to, to be spoilt."""
     root = tmp_path / "copy"
     shutil.copytree(REPOSITORY / "docs", root / "docs", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "research/data/README.md"):
+    linked = ("research/data/README.md", "research/notebooks/train_income_classifier.ipynb")
+    for name in ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", *linked):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, root / name)
     return root

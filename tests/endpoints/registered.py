@@ -19,14 +19,12 @@ def algorithm(version: str, endpoint: str = "demo", **changes: object) -> MLAlgo
     parent = Endpoint.objects.filter(name=endpoint).first() or endpoints.create(endpoint)
     row = MLAlgorithm(
         parent_endpoint=parent,
-        name="model",
         version=version,
-        artifact_digest="0" * 64,
-        source_digest="0" * 64,
+        content_digest="0" * 64,
         runtime="onnx",
         created_by="tests",
         created_at=timezone.now(),
-        **{"signature": SIGNATURE, **changes},
+        **{"name": "model", "artifact_digest": "0" * 64, "signature": SIGNATURE, **changes},
     )
     row.save()
     statuses.begin(row, actor="tests", reason="registered")

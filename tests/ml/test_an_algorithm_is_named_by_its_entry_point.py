@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_pipeline.apps.ml import artifacts
+from ml_pipeline.apps.ml import loader
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.income_classifier.classifier import IncomeClassifier
 from ml_pipeline.errors import InvalidArtifact
@@ -35,7 +35,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_ours_are_known_and_say_what_they_are(name: str) -> None:
-    found = artifacts.algorithm_class(name)
+    found = loader.algorithm_class(name)
     assert issubclass(found, IncomeClassifier if name.startswith("income-") else Algorithm)
     assert found.description
     assert found.description.endswith(".")
@@ -44,16 +44,16 @@ def test_ours_are_known_and_say_what_they_are(name: str) -> None:
 @pytest.mark.parametrize("name", ["abacus", "", "None", "ml_pipeline.apps.ml.algorithm:Algorithm"])
 def test_an_unknown_one_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(InvalidArtifact) as refusal:
-        artifacts.algorithm_class(name)
+        loader.algorithm_class(name)
     assert repr(name) in refusal.value.message
     for known in KNOWN:
         assert known in refusal.value.message
 
 
 def test_another_package_may_bring_its_own(installed: None) -> None:
-    assert artifacts.algorithm_class("another").__name__ == "Another"
+    assert loader.algorithm_class("another").__name__ == "Another"
     with pytest.raises(InvalidArtifact, match="another, income-decision-tree"):
-        artifacts.algorithm_class("abacus")
+        loader.algorithm_class("abacus")
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_another_package_may_bring_its_own(installed: None) -> None:
 )
 def test_an_entry_point_that_leads_nowhere_is_refused(installed: None, name: str, reason: str) -> None:
     with pytest.raises(InvalidArtifact, match=reason):
-        artifacts.algorithm_class(name)
+        loader.algorithm_class(name)

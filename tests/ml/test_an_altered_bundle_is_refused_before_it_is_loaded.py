@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_models import Canary, bundle_of, contents, flipped, manifest_of, small_frame, small_tree, stored
+from people import as_rows
+from small_models import (
+    TRUSTED,
+    Canary,
+    contents,
+    examined,
+    flipped,
+    manifest_of,
+    servable,
+    signature_of,
+    signed,
+    small_frame,
+    small_tree,
+    store_at,
+)
 
-from ml_pipeline.apps.ml import artifacts, registration
-from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
+from ml_pipeline.apps.ml import bundles, loader
+from ml_pipeline.apps.ml.algorithm import Algorithm
+from ml_pipeline.apps.ml.bundles import Bundle
+from ml_pipeline.apps.ml.registration import tables
+from ml_pipeline.apps.ml.registration.submission import FileGiven
 from ml_pipeline.errors import InvalidArtifact
 
 FRAME = small_frame()
 TREE = small_tree(FRAME)
+SAMPLE = as_rows(FRAME)
+FILES = ("manifest.json", "model.joblib", "sample.json", "origin.json", "origin.sig")
+
+
+def loaded(folder: Path, digest: str) -> Algorithm:
+    """What a process makes of the bundle in its cache: verified by its digest, then file by file."""
+    bundle = Bundle(folder, digest)
+    bundle.verify()
+    return loader.load_native(bundle, str(bundle.manifest["runtime"]), TRUSTED)
 
 
 @pytest.fixture
@@ -24,76 +51,94 @@ def canary(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trap(tmp_path: Path, canary: Path) -> tuple[ArtifactStore, str]:
-    """A store with a bundle whose model, once deserialised, writes the canary's file."""
-    files = contents(Canary(canary), FRAME, **{artifacts.REFERENCE: b"x,y\n1,2\n"})
-    return stored(tmp_path / "store", manifest_of(TREE, FRAME), files)
+def trap(tmp_path: Path, canary: Path) -> Bundle:
+    """A bundle whose model, once deserialised, writes the canary's file."""
+    return servable(tmp_path / "trap", Canary(canary), manifest_of(TREE, FRAME), SAMPLE)
 
 
-def test_the_trap_springs_where_nothing_was_altered(trap: tuple[ArtifactStore, str], canary: Path) -> None:
-    store, digest = trap
+def test_the_trap_springs_where_nothing_was_altered(trap: Bundle, canary: Path) -> None:
     with pytest.raises(InvalidArtifact, match="predict_proba"):
-        store.load(digest)
+        loaded(trap.folder, trap.digest)
     assert canary.exists()
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "model.joblib", "sample.csv", "reference.csv"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_one_flipped_bit_anywhere_is_refused(
-    trap: tuple[ArtifactStore, str], canary: Path, name: str, place: str
-) -> None:
-    store, digest = trap
-    path = store.root / digest / name
+def test_one_flipped_bit_anywhere_is_refused(trap: Bundle, canary: Path, name: str, place: str) -> None:
+    path = trap.folder / name
     content = path.read_bytes()
     path.write_bytes(flipped(content, {"first": 0, "middle": len(content) // 2, "last": len(content) - 1}[place]))
     with pytest.raises(InvalidArtifact, match="sha256"):
-        store.load(digest)
+        loaded(trap.folder, trap.digest)
     assert not canary.exists()
 
 
-def test_every_byte_of_the_manifest_counts(trap: tuple[ArtifactStore, str]) -> None:
-    store, digest = trap
-    path = store.root / digest / "manifest.json"
+def test_every_byte_of_the_manifest_counts(trap: Bundle) -> None:
+    path = trap.folder / "manifest.json"
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(flipped(content, at))
         with pytest.raises(InvalidArtifact, match="sha256"):
-            store.bundle(digest)
+            Bundle(trap.folder, trap.digest)
     path.write_bytes(content + b" ")
     with pytest.raises(InvalidArtifact, match="sha256"):
-        store.bundle(digest)
+        Bundle(trap.folder, trap.digest)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "model.joblib", "sample.csv", "reference.csv"])
-def test_a_file_that_is_gone_is_refused(trap: tuple[ArtifactStore, str], canary: Path, name: str) -> None:
-    store, digest = trap
-    (store.root / digest / name).unlink()
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_gone_is_refused(trap: Bundle, canary: Path, name: str) -> None:
+    (trap.folder / name).unlink()
     with pytest.raises(InvalidArtifact):
-        store.load(digest)
+        loaded(trap.folder, trap.digest)
     assert not canary.exists()
 
 
 @pytest.mark.parametrize("with_manifest", [False, True], ids=["the model alone", "model and manifest"])
-def test_a_model_that_was_exchanged_is_refused(tmp_path: Path, canary: Path, with_manifest: bool) -> None:
-    store, digest = stored(tmp_path / "store", manifest_of(TREE, FRAME), contents(TREE, FRAME))
-    assert store.load(digest).runtime.name == "sklearn"
-    forged = bundle_of(tmp_path / "forged", Canary(canary), FRAME)
+def test_a_model_that_was_exchanged_is_refused(tmp_path: Path, trap: Bundle, canary: Path, with_manifest: bool) -> None:
+    bundle = servable(tmp_path / "bundle", TREE, manifest_of(TREE, FRAME), SAMPLE)
+    assert loaded(bundle.folder, bundle.digest).runtime.name == "sklearn"
     for name in ["model.joblib"] + ["manifest.json"] * with_manifest:
-        (store.root / digest / name).write_bytes((forged.folder / name).read_bytes())
+        shutil.copy(trap.folder / name, bundle.folder / name)
     with pytest.raises(InvalidArtifact, match="sha256"):
-        store.load(digest)
+        loaded(bundle.folder, bundle.digest)
+    assert not canary.exists()
+
+
+def test_what_was_altered_in_the_cache_is_fetched_anew_and_never_loaded(
+    tmp_path: Path, trap: Bundle, canary: Path
+) -> None:
+    bundle = servable(tmp_path / "bundle", TREE, manifest_of(TREE, FRAME), SAMPLE)
+    store_at(tmp_path).add(bundle)
+    cached = store_at(tmp_path).bundle(bundle.digest).folder
+    shutil.copy(trap.folder / "model.joblib", cached / "model.joblib")
+    fetched = store_at(tmp_path).bundle(bundle.digest)
+    assert loaded(fetched.folder, bundle.digest).compute_prediction(SAMPLE[:3])
+    assert not canary.exists()
+
+
+def test_a_joblib_that_nobody_or_a_stranger_signed_is_not_loaded(tmp_path: Path, trap: Bundle, canary: Path) -> None:
+    with pytest.raises(InvalidArtifact, match="nobody vouches"):
+        loader.load_native(trap, "sklearn", [])
+    other = servable(tmp_path / "other", TREE, manifest_of(TREE, FRAME), SAMPLE)
+    files = {name: trap.read(name) for name in trap.files}
+    # A signature of the origin's, over another manifest.
+    files |= {name: other.read(name) for name in ("origin.json", "origin.sig")}
+    forged = bundles.write_bundle(tmp_path / "forged", manifest_of(TREE, FRAME), files)
+    with pytest.raises(InvalidArtifact, match="not the one that was signed"):
+        loader.load_native(forged, "sklearn", TRUSTED)
     assert not canary.exists()
 
 
 @pytest.mark.parametrize("name", ["model.joblib", "sample.csv"])
 def test_a_source_that_was_altered_is_not_registered(tmp_path: Path, canary: Path, name: str) -> None:
-    source = bundle_of(tmp_path / "source", Canary(canary), FRAME)
+    files = {**contents(TREE, FRAME), bundles.JOBLIB_MODEL: contents(Canary(canary), FRAME)[bundles.JOBLIB_MODEL]}
+    source = signed(bundles.write_bundle(tmp_path / "source", manifest_of(TREE, FRAME), files))
     path = source.folder / name
     path.write_bytes(flipped(path.read_bytes(), 3))
     with pytest.raises(InvalidArtifact, match="sha256"):
-        registration.prepared(Bundle(source.folder), ArtifactStore(tmp_path / "store"))
+        examined(tmp_path / "work", source)
     assert not canary.exists()
-    assert not (tmp_path / "store").exists()
+    assert not (tmp_path / "work" / "bundle").exists()
 
 
 @pytest.mark.parametrize(
@@ -128,31 +173,37 @@ def test_a_file_outside_the_bundle_cannot_be_named(tmp_path: Path, name: str) ->
     with pytest.raises(InvalidArtifact, match="no name for a file of a bundle"):
         Bundle(tmp_path / "bundle")
     with pytest.raises(InvalidArtifact):
-        artifacts.write_bundle(tmp_path / "new" / "bundle", {}, {name: b"mine"})
+        bundles.write_bundle(tmp_path / "new" / "bundle", {}, {name: b"mine"})
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "outside").read_text() == "not yours"
 
 
 def test_a_model_that_cannot_be_unpickled_is_no_artifact(tmp_path: Path) -> None:
     for content in (b"", b"not a pickle", contents(TREE, FRAME)["model.joblib"][:-20]):
-        bundle = artifacts.write_bundle(tmp_path / "bundle", {}, {artifacts.PIPELINE: content})
+        bundle = signed(bundles.write_bundle(tmp_path / "bundle", {}, {bundles.JOBLIB_MODEL: content}))
         with pytest.raises(InvalidArtifact, match="cannot be loaded"):
-            artifacts.load_pipeline(bundle)
+            loader.load_pipeline(bundle, TRUSTED)
 
 
 @pytest.mark.parametrize("model", [b"", b"not a model"])
 def test_an_onnx_model_that_is_none_is_no_artifact(tmp_path: Path, model: bytes) -> None:
-    files = contents(TREE, FRAME, **{artifacts.ONNX_MODEL: model})
-    store, digest = stored(tmp_path, manifest_of(TREE, FRAME, runtime="onnx"), files)
+    bundle = bundles.write_bundle(tmp_path / "bundle", manifest_of(TREE, FRAME), {bundles.ONNX_MODEL: model})
     with pytest.raises(InvalidArtifact, match="ONNX Runtime cannot load"):
-        store.load(digest)
+        loader.load_onnx(bundle)
 
 
 @pytest.mark.parametrize("changes", [{"runtime": "abacus"}, {"runtime": None}, {"runtime": "onnx"}, {"signature": {}}])
 def test_what_a_manifest_demands_must_be_there(tmp_path: Path, changes: dict[str, Any]) -> None:
-    store, digest = stored(tmp_path, manifest_of(TREE, FRAME) | changes, contents(TREE, FRAME))
+    bundle = servable(tmp_path / "bundle", TREE, manifest_of(TREE, FRAME) | changes, SAMPLE)
     with pytest.raises(InvalidArtifact):
-        store.load(digest)
+        loaded(bundle.folder, bundle.digest)
+
+
+def table_of(folder: Path, content: bytes) -> tables.Table:
+    """The rows in that CSV."""
+    path = folder / "sample.csv"
+    path.write_bytes(content)
+    return tables.read(FileGiven(str(path), "csv"), "sample")
 
 
 @pytest.mark.parametrize(
@@ -161,17 +212,26 @@ def test_what_a_manifest_demands_must_be_there(tmp_path: Path, changes: dict[str
         (b"x,y\n1,old\n", "row 0, field 'y'"),
         (b"x\n1\n", "lacks the column 'y'"),
         (b"x,y\n1,\xff\n", "not CSV in UTF-8"),
-        (b'x,y\n1,"' + b"9" * 200_000 + b'"\n', "not CSV in UTF-8"),
+        (b'x,y\n1,"' + b"9" * 200_000, "not CSV in UTF-8"),
+        (b"x,y\n1\n", "Line 2 of the sample has 1 cells, not 2"),
+        (b"x,x\n1,2\n", "the column 'x' twice"),
+        (b"x,y\n", "has no rows"),
     ],
 )
 def test_rows_that_break_the_signature_are_refused(tmp_path: Path, sample: bytes, reason: str) -> None:
-    files = {**contents(TREE, FRAME), artifacts.SAMPLE: sample}
-    bundle = artifacts.write_bundle(tmp_path / "bundle", manifest_of(TREE, FRAME), files)
     with pytest.raises(InvalidArtifact, match=reason):
-        bundle.rows(artifacts.SAMPLE)
+        table_of(tmp_path, sample).rows(signature_of(TREE, FRAME), "sample")
 
 
 def test_rows_are_read_whatever_a_spreadsheet_adds(tmp_path: Path) -> None:
-    files = {artifacts.SAMPLE: b"\xef\xbb\xbfx,y,income\r\n1,2.5,>50K\r\n"}
-    bundle = artifacts.write_bundle(tmp_path / "bundle", manifest_of(TREE, FRAME), files)
-    assert bundle.rows(artifacts.SAMPLE) == [{"x": 1.0, "y": 2.5}]
+    table = table_of(tmp_path, b"\xef\xbb\xbfx,y,income\r\n1,2.5,>50K\r\n")
+    assert table.rows(signature_of(TREE, FRAME), "sample") == [{"x": 1.0, "y": 2.5}]
+
+
+@pytest.mark.parametrize(
+    ("sample", "reason"), [(b'[{"x": 1, "y": "old"}]', "breaks its signature"), (b"[", "not JSON")]
+)
+def test_a_stored_sample_that_breaks_the_signature_is_refused(tmp_path: Path, sample: bytes, reason: str) -> None:
+    bundle = bundles.write_bundle(tmp_path / "bundle", manifest_of(TREE, FRAME), {bundles.SAMPLE: sample})
+    with pytest.raises(InvalidArtifact, match=reason):
+        bundle.sample()

@@ -18,11 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from small_models import bundle_of, signature_of
+from small_models import bundle_of, examined, signature_of
 
-from ml_pipeline.apps.ml import compile, registration
+from ml_pipeline.apps.ml import compile, loader
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
-from ml_pipeline.apps.ml.artifacts import ArtifactStore
 
 RANDOM = np.random.default_rng(0)
 ROWS = 300
@@ -30,13 +29,12 @@ ROWS = 300
 
 def registered(folder: Path, pipeline: Any, frame: pd.DataFrame) -> Algorithm:
     """The algorithm as it serves: compiled, with the proof."""
-    store = ArtifactStore(folder / "store")
-    record = registration.prepared(bundle_of(folder / "source", pipeline, frame), store)
+    bundle, record = examined(folder / "work", bundle_of(folder / "source", pipeline, frame))
     assert record.runtime == "onnx", record.runtime_reason
     assert record.parity is not None
     assert record.parity["holds"]
     assert record.parity["rows"] == 2_000
-    return store.load(record.digest)
+    return loader.load_onnx(bundle)
 
 
 def answers(algorithm: Algorithm, frame: pd.DataFrame) -> list[Prediction]:

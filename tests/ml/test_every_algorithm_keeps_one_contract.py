@@ -1,8 +1,9 @@
-"""One contract for both runtimes and all three income classifiers: what a caller may rely on whatever answers."""
+"""One contract for all three income classifiers, here and in a child: what a caller may rely on."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from people import PERSON, as_rows, held_out_people
+from small_models import TRUSTED, Kept
 
-from ml_pipeline.apps.ml import artifacts
+from ml_pipeline.apps.ml import loader
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
 from ml_pipeline.apps.ml.artifacts import ArtifactStore
-from ml_pipeline.apps.ml.registration import Registered
+from ml_pipeline.apps.ml.isolation.child import Loading
+from ml_pipeline.apps.ml.isolation.nursery import Nursery
+from ml_pipeline.apps.ml.isolation.runtime import IsolatedRuntime
 
 NAMES = ("random_forest", "extra_trees", "decision_tree")
 SINGLES = 48
@@ -42,16 +46,35 @@ def people() -> list[dict[str, Any]]:
 PEOPLE = people()
 
 
-@pytest.fixture(scope="module", params=[(name, runtime) for name in NAMES for runtime in ("onnx", "sklearn")], ids=str)
-def loader(request: pytest.FixtureRequest, store: ArtifactStore, registered: dict[str, Registered]) -> Any:
+WAYS = ("onnx", "sklearn", "sklearn, isolated")
+
+
+@pytest.fixture(scope="module", params=[(name, way) for name in NAMES for way in WAYS], ids=str)
+def load(
+    request: pytest.FixtureRequest, store: ArtifactStore, registered: dict[str, Kept], native_nursery: Nursery
+) -> Iterator[Callable[[], Algorithm]]:
     """Loads the algorithm anew from its bundle."""
-    name, runtime = request.param
-    return lambda: artifacts.load_algorithm(store.bundle(registered[name].digest), runtime)
+    name, way = request.param
+    bundle = store.bundle(registered[name].digest)
+    made: list[Algorithm] = []
+
+    def loaded() -> Algorithm:
+        if way in {"onnx", "sklearn"}:
+            return loader.load_native(bundle, way, TRUSTED)
+        loading = Loading(str(bundle.folder), bundle.digest, "sklearn", TRUSTED)
+        runtime = IsolatedRuntime(native_nursery, loading, "sklearn", deadline_s=60, load_deadline_s=60)
+        made.append(loader.family_of(bundle)(bundle.signature, runtime))
+        runtime.start()
+        return made[-1]
+
+    yield loaded
+    for one in made:
+        one.runtime.close()
 
 
 @pytest.fixture(scope="module")
-def algorithm(loader: Any) -> Algorithm:
-    return loader()
+def algorithm(load: Callable[[], Algorithm]) -> Algorithm:
+    return load()
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +121,15 @@ def test_input_is_not_changed(algorithm: Algorithm) -> None:
     before = copy.deepcopy(rows)
     columns = algorithm.preprocess(rows)
     held = {name: column.copy() for name, column in columns.items()}
-    algorithm.predict(columns)
+    (algorithm.runtime if algorithm.runtime.is_isolated else algorithm).predict(columns)
     algorithm.compute_prediction(rows)
     assert rows == before
     for name, column in columns.items():
         np.testing.assert_array_equal(column, held[name])
 
 
-def test_loaded_again_it_gives_the_same_bits(loader: Any, expected: list[Prediction]) -> None:
-    again = loader()
+def test_loaded_again_it_gives_the_same_bits(load: Callable[[], Algorithm], expected: list[Prediction]) -> None:
+    again = load()
     assert answers(again, PEOPLE) == expected
     assert answers(again, PEOPLE) == expected
 

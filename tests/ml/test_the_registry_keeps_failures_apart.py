@@ -1,190 +1,167 @@
-"""The registry looks up what is loaded and warm, keeps what failed with its reason, and lets neither harm the other."""
+"""The registry leases what is loaded and warm, keeps what failed with its reason, and lets neither harm the other."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from people import as_rows
-from sklearn.base import BaseEstimator, ClassifierMixin
-from small_models import contents, flipped, manifest_of, small_frame, small_tree
+from small_models import TRUSTED, compiled_bundle, manifest_of, servable, small_frame, small_tree, store_at
 from strange_models import StrangeClassifier
 
-from ml_pipeline.apps.ml.artifacts import ArtifactStore
-from ml_pipeline.apps.ml.registry import WARM_UP_ROWS, MLRegistry
+from ml_pipeline.apps.ml import bundles
+from ml_pipeline.apps.ml.hosting import Host, Hosted
+from ml_pipeline.apps.ml.isolation.nursery import Nursery
+from ml_pipeline.apps.ml.registry import RETRY_S, MLRegistry
 from ml_pipeline.errors import AlgorithmNotReady
 
 FRAME = small_frame()
 ROWS = as_rows(FRAME)
+ABSENT = "0" * 64
 
 
-class Remembering(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Remembers how many rows it was asked for, in this process."""
+class Place:
+    """A registry over a store of its own, what it loaded, and the time it sees."""
 
-    classes_ = np.array(["no", "yes"])
-    asked: list[int] = []
+    def __init__(self, root: Path, nursery: Nursery) -> None:
+        self.root = root
+        self.loads: list[str] = []
+        self.now = 0.0
+        self.host = Host(store_at(root), nursery, trusted_keys=TRUSTED, deadline_s=60, load_deadline_s=60)
+        self.registry = MLRegistry(self._load, budget_bytes=250, clock=lambda: self.now)
 
-    def predict_proba(self, frame: Any) -> Any:
-        self.asked.append(len(frame))
-        return np.full((len(frame), 2), 0.5)
+    def _load(self, digest: str) -> Hosted:
+        self.loads.append(digest)
+        return self.host.load(digest)
+
+    def add(self, seed: int = 0, **manifest: Any) -> str:
+        """The digest of a small tree in ONNX, each of 100 bytes unless told."""
+        folder = self.root / f"made-{len(list(self.root.glob('made-*')))}"
+        about = {"name": f"tree {seed}", "memory_bytes": 100, **manifest}
+        bundle = compiled_bundle(folder, small_tree(FRAME, seed), FRAME, **about)
+        store_at(self.root).add(bundle)
+        return bundle.digest
+
+    def answers(self, algorithm_id: int, digest: str) -> list[Any]:
+        with self.registry.leased(algorithm_id, digest) as algorithm:
+            return algorithm.compute_prediction(ROWS)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ArtifactStore:
-    return ArtifactStore(tmp_path / "store")
+def place(tmp_path: Path, native_nursery: Nursery) -> Any:
+    made = Place(tmp_path, native_nursery)
+    yield made
+    made.registry.close()
 
 
-@pytest.fixture
-def registry(store: ArtifactStore) -> MLRegistry:
-    return MLRegistry(store)
+def test_what_is_asked_for_is_loaded_once(place: Place) -> None:
+    digest = place.add()
+    assert place.registry.slot(1).state == "unloaded"
+    assert [one.label for one in place.answers(1, digest)] == small_tree(FRAME).predict(FRAME).tolist()
+    place.answers(1, digest)
+    assert place.registry.load(1, digest)
+    assert place.loads == [digest]
+    assert (place.registry.slot(1).state, place.registry.slot(1).reason) == ("ready", "")
+    assert place.registry.is_quick(1)
 
 
-@pytest.fixture
-def add(store: ArtifactStore) -> Callable[[Any], str]:
-    return lambda pipeline: store.add(manifest_of(pipeline, FRAME), contents(pipeline, FRAME))
-
-
-@pytest.fixture
-def broken(add: Callable[[Any], str], store: ArtifactStore) -> str:
-    """The digest of a bundle with a flipped bit."""
-    digest = add(small_tree(FRAME, seed=99))
-    model = store.root / digest / "model.joblib"
-    model.write_bytes(flipped(model.read_bytes(), 50))
-    return digest
-
-
-def test_what_was_loaded_is_looked_up(registry: MLRegistry, add: Callable[[Any], str]) -> None:
-    tree = small_tree(FRAME)
-    slot = registry.load(1, add(tree))
-    assert (slot.state, slot.reason) == ("ready", "")
-    assert registry.slot(1) is slot
-    assert registry.algorithm(1) is slot.algorithm
-    assert [one.label for one in registry.algorithm(1).compute_prediction(ROWS)] == tree.predict(FRAME).tolist()
-
-
-def test_what_is_added_by_hand_is_looked_up_too(
-    registry: MLRegistry, store: ArtifactStore, add: Callable[[Any], str]
-) -> None:
-    algorithm = store.load(add(small_tree(FRAME)))
-    registry.add_algorithm(7, algorithm)
-    assert registry.algorithm(7) is algorithm
-    assert registry.ids() == {7}
-
-
-def test_it_is_warm_before_it_is_looked_up(registry: MLRegistry, add: Callable[[Any], str]) -> None:
-    Remembering.asked.clear()
-    registry.load(1, add(Remembering()))
-    assert Remembering.asked == [min(WARM_UP_ROWS, len(FRAME))]
-
-
-def test_what_is_ready_is_not_loaded_again(registry: MLRegistry, add: Callable[[Any], str]) -> None:
-    Remembering.asked.clear()
-    digest = add(Remembering())
-    first = registry.load(1, digest)
-    assert registry.load(1, digest) is first
-    assert len(Remembering.asked) == 1
-
-
-def test_what_was_never_loaded_is_not_ready(registry: MLRegistry) -> None:
-    assert registry.slot(1) is None
-    with pytest.raises(AlgorithmNotReady, match="not loaded yet") as refusal:
-        registry.algorithm(1)
+def test_a_failure_is_kept_with_its_reason_and_stops_nobody(place: Place) -> None:
+    good = place.add()
+    assert not place.registry.load(1, ABSENT)
+    assert place.registry.load(2, good)
+    with pytest.raises(AlgorithmNotReady, match="absent or was altered") as refusal, place.registry.leased(1, ABSENT):
+        pass
     assert refusal.value.details == {"algorithm_id": 1}
+    assert len(place.answers(2, good)) == len(ROWS)
 
 
-def test_a_failure_is_kept_with_its_reason_and_stops_nobody(
-    registry: MLRegistry, add: Callable[[Any], str], broken: str
-) -> None:
-    assert registry.load(1, broken).state == "failed"
-    assert registry.load(2, add(small_tree(FRAME))).state == "ready"
-    assert registry.load(3, "0" * 64).state == "failed"
-    assert registry.ids() == {1, 2, 3}
-    with pytest.raises(AlgorithmNotReady, match=r"model\.joblib.*sha256"):
-        registry.algorithm(1)
-    assert registry.slot(3).reason  # type: ignore[union-attr]
-    assert len(registry.algorithm(2).compute_prediction(ROWS)) == len(ROWS)
-
-
-def test_a_model_that_fails_on_its_sample_is_not_ready(registry: MLRegistry, store: ArtifactStore) -> None:
+@pytest.mark.parametrize("order", ["raise", "nan"])
+def test_a_model_that_fails_on_its_sample_is_not_ready(place: Place, order: str) -> None:
     signature = {"features": [{"name": "order", "type": "string"}], "task": "classification", "labels": ["no", "yes"]}
-    manifest = {**manifest_of(small_tree(FRAME), FRAME), "signature": signature}
-    for order in ("raise", "nan"):
-        files = {**contents(StrangeClassifier(), FRAME), "sample.csv": f"order\n{order}\n".encode()}
-        slot = registry.load(1, store.add(manifest, files))
-        assert slot.state == "failed"
-        assert slot.algorithm is None
-        assert slot.reason
-        assert "hunter2" not in slot.reason
+    manifest = {"algorithm": "pipeline", "signature": signature, "runtime": "sklearn", "is_isolated": True}
+    bundle = servable(place.root / "strange", StrangeClassifier(), manifest, [{"order": order}])
+    store_at(place.root).add(bundle)
+    assert not place.registry.load(1, bundle.digest)
+    slot = place.registry.slot(1)
+    assert (slot.state, slot.hosted) == ("failed", None)
+    assert slot.reason
+    assert "hunter2" not in slot.reason
 
 
-def test_a_manifest_that_promises_what_is_not_there_stops_nobody(
-    registry: MLRegistry, store: ArtifactStore, add: Callable[[Any], str]
-) -> None:
+@pytest.mark.parametrize(
+    "change", [{"algorithm": "abacus"}, {"signature": []}, {"signature": 7}, {"runtime": "abacus"}]
+)
+def test_a_manifest_that_promises_what_is_not_there_stops_nobody(place: Place, change: dict[str, Any]) -> None:
     tree = small_tree(FRAME)
-    for number, change in enumerate(
-        [{"algorithm": "abacus"}, {"runtime": "onnx"}, {"signature": []}, {"signature": 7}]
-    ):
-        digest = store.add(manifest_of(tree, FRAME) | change, contents(tree, FRAME))
-        assert registry.load(number, digest).state == "failed"
-    assert registry.load(9, add(tree)).state == "ready"
+    bundle = servable(place.root / "wrong", tree, manifest_of(tree, FRAME) | change, ROWS)
+    store_at(place.root).add(bundle)
+    assert not place.registry.load(1, bundle.digest)
+    assert place.registry.load(2, place.add())
 
 
-def test_what_failed_is_tried_again(registry: MLRegistry, store: ArtifactStore, broken: str) -> None:
-    assert registry.load(1, broken).state == "failed"
-    tree = small_tree(FRAME, seed=99)
-    assert store.add(manifest_of(tree, FRAME), contents(tree, FRAME)) == broken
-    assert registry.load(1, broken).state == "ready"
-
-
-def test_what_is_unloaded_is_gone_but_finishes_its_work(registry: MLRegistry, add: Callable[[Any], str]) -> None:
-    registry.load(1, add(small_tree(FRAME)))
-    held = registry.algorithm(1)
-    registry.unload(1)
-    registry.unload(1)
-    registry.unload(2)
+def test_what_failed_is_tried_again_after_a_while_or_when_told(place: Place) -> None:
+    digest = place.add()
+    store = store_at(place.root)
+    bundle = store.bundle(digest)
+    held = {name: bundle.read(name) for name in bundle.files}
+    store.discard(digest)
+    assert not place.registry.load(1, digest)
+    store.add(bundles.place_bundle(place.root / "again", bundle.document, held))
     with pytest.raises(AlgorithmNotReady):
-        registry.algorithm(1)
-    assert (registry.slot(1), registry.ids()) == (None, set())
-    assert len(held.compute_prediction(ROWS)) == len(ROWS)
+        place.answers(1, digest)
+    assert len(place.loads) == 1
+    place.now += RETRY_S
+    assert len(place.answers(1, digest)) == len(ROWS)
+    store.discard(digest)
+    assert not place.registry.load(2, digest)
+    assert not place.registry.load(2, digest)
+    assert len(place.loads) == 4
 
 
-def test_many_threads_may_load_look_up_and_unload_at_once(
-    registry: MLRegistry, add: Callable[[Any], str], broken: str
-) -> None:
-    digests = {number: add(small_tree(FRAME, seed=number)) for number in range(3)} | {3: broken}
-    expected = registry.load(0, digests[0]).algorithm.compute_prediction(ROWS)  # type: ignore[union-attr]
-    barrier, wrong = threading.Barrier(8), []
+def test_the_least_recently_used_makes_room_and_what_is_live_stays(place: Place) -> None:
+    digests = {number: place.add(number) for number in range(4)}
+    place.registry.keep(frozenset({0}), frozenset(digests))
+    for number in (0, 1, 2):
+        place.answers(number, digests[number])
+    assert [place.registry.slot(number).state for number in range(3)] == ["ready", "unloaded", "ready"]
+    place.answers(3, digests[3])
+    assert [place.registry.slot(number).state for number in range(4)] == ["ready", "unloaded", "unloaded", "ready"]
+
+
+def test_what_is_in_use_is_not_taken_away(place: Place) -> None:
+    digests = {number: place.add(number) for number in range(3)}
+    with place.registry.leased(0, digests[0]) as algorithm, place.registry.leased(1, digests[1]):
+        with pytest.raises(AlgorithmNotReady, match="memory budget"):
+            place.answers(2, digests[2])
+        place.registry.keep(frozenset(), frozenset())
+        assert place.registry.slot(0).state == "unloaded"
+        assert len(algorithm.compute_prediction(ROWS)) == len(ROWS)
+
+
+def test_many_threads_may_load_and_ask_and_forget_at_once(place: Place) -> None:
+    digests = {number: place.add(number) for number in range(3)} | {3: ABSENT}
+    expected = {number: place.answers(number, digests[number]) for number in range(3)}
+    place.registry.keep(frozenset({0}), frozenset(digests))
+    barrier = threading.Barrier(8)
 
     def work(seed: int) -> None:
         random = np.random.default_rng(seed)
         barrier.wait()
         for _ in range(20):
             number = int(random.integers(4))
-            slot = registry.load(number, digests[number])
-            if (slot.state == "failed") != (number == 3):
-                wrong.append(f"{number} is {slot.state}: {slot.reason}")
-            if registry.algorithm(0).compute_prediction(ROWS) != expected:
-                wrong.append("another answer")
-            if number != 0 and random.random() < 0.3:
-                registry.unload(number)
-            if not registry.ids() <= set(digests):
-                wrong.append("unknown ids")
+            try:
+                assert place.answers(number, digests[number]) == expected.get(number)
+            except AlgorithmNotReady:
+                # Absent, or the others' leases left no room.
+                assert number != 0
+            assert place.answers(0, digests[0]) == expected[0]
+            if random.random() < 0.3:
+                place.registry.keep(frozenset({0}), frozenset({0}))
 
-    def guarded(seed: int) -> None:
-        try:
-            work(seed)
-        except BaseException as error:
-            wrong.append(repr(error))
-            raise
-
-    threads = [threading.Thread(target=guarded, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-    assert registry.algorithm(0).compute_prediction(ROWS) == expected
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert place.answers(0, digests[0]) == expected[0]

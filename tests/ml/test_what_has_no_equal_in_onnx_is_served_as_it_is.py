@@ -18,11 +18,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from small_models import bundle_of, small_frame, small_tree
+from small_models import TRUSTED, bundle_of, contents, examined, manifest_of, signed, small_frame, small_tree
 from strange_models import write_strange_bundle
 
-from ml_pipeline.apps.ml import artifacts, compile, registration
-from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
+from ml_pipeline.apps.ml import bundles, compile, loader
+from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.signature import Signature
 from ml_pipeline.errors import InvalidArtifact
 
@@ -68,23 +68,21 @@ def case(request: pytest.FixtureRequest) -> Any:
 
 def test_it_is_served_by_scikit_learn_with_the_reason(case: Any, tmp_path: Path) -> None:
     (pipeline, frame), reason = case
-    store = ArtifactStore(tmp_path / "store")
-    record = registration.prepared(bundle_of(tmp_path / "source", pipeline, frame), store)
-    assert record.runtime == "sklearn"
+    bundle, record = examined(tmp_path / "work", bundle_of(tmp_path / "source", pipeline, frame))
+    assert (record.runtime, record.is_isolated) == ("sklearn", True)
     assert reason in record.runtime_reason
     assert len(record.runtime_reason) < 500
-    bundle = store.bundle(record.digest)
-    assert bundle.manifest["runtime_reason"] == record.runtime_reason
-    assert artifacts.ONNX_MODEL not in bundle.files
+    assert (bundle.manifest["runtime"], bundle.manifest["is_isolated"]) == ("sklearn", True)
+    assert bundles.ONNX_MODEL not in bundle.files
     assert record.parity is None or not record.parity["holds"]
-    algorithm = store.load(record.digest)
+    algorithm = loader.load_native(bundle, "sklearn", TRUSTED)
     predictions = algorithm.compute_prediction(algorithm.signature.rows(as_rows(frame)))
     assert [one.label for one in predictions] == [str(label) for label in pipeline.predict(frame)]
     np.testing.assert_array_equal([one.probabilities for one in predictions], pipeline.predict_proba(frame))
 
 
 def test_how_far_the_two_differ_is_written_down(tmp_path: Path) -> None:
-    record = registration.prepared(bundle_of(tmp_path / "source", *scaled_forest()), ArtifactStore(tmp_path / "store"))
+    _, record = examined(tmp_path / "work", bundle_of(tmp_path / "source", *scaled_forest()))
     assert record.parity is not None
     assert record.parity["labels_different"] > 0
     assert record.parity["max_abs_difference"] > 0.01
@@ -93,12 +91,11 @@ def test_how_far_the_two_differ_is_written_down(tmp_path: Path) -> None:
 
 
 def test_a_model_of_ones_own_has_no_converter_and_is_served(tmp_path: Path) -> None:
-    source = Bundle(write_strange_bundle(tmp_path / "source"))
-    store = ArtifactStore(tmp_path / "store")
-    record = registration.prepared(source, store)
+    source = signed(Bundle(write_strange_bundle(tmp_path / "source")))
+    bundle, record = examined(tmp_path / "work", source)
     assert (record.runtime, record.parity) == ("sklearn", None)
     assert "ONNX is not possible" in record.runtime_reason
-    (prediction,) = store.load(record.digest).compute_prediction([{"order": "fine"}])
+    (prediction,) = loader.load_native(bundle, "sklearn", TRUSTED).compute_prediction([{"order": "fine"}])
     assert (prediction.label, prediction.probability) == ("yes", 0.75)
 
 
@@ -116,24 +113,29 @@ def test_a_converter_that_gives_no_reason_is_no_crash() -> None:
         compile.compiled(Silent(), signature)
 
 
-def test_what_cannot_serve_at_all_is_refused(tmp_path: Path) -> None:
-    frame = small_frame()
-    tree, labels = small_tree(frame), small_tree(frame).predict(frame)
-    one_label = {**bundle_of(tmp_path / "plain", tree, frame).manifest["signature"], "labels": ["plus", "minus"]}
-    cases = {
-        "has no predict_proba": bundle_of(tmp_path / "a", LinearSVC().fit(frame, labels), frame),
-        "classes are": bundle_of(tmp_path / "b", tree, frame, signature=one_label),
-        "sample has no rows": bundle_of(
-            tmp_path / "c", tree, frame, signature=one_label | {"labels": ["minus", "plus"]}
-        ),
-        "fails on its own rows": bundle_of(tmp_path / "d", DecisionTreeClassifier().fit(frame[["x"]], labels), frame),
-        "names an algorithm 'abacus'": bundle_of(tmp_path / "e", tree, frame, algorithm="abacus"),
-    }
-    empty = cases["sample has no rows"]
-    cases["sample has no rows"] = artifacts.write_bundle(
-        empty.folder, empty.manifest, {"model.joblib": empty.read("model.joblib"), "sample.csv": b"x,y\n"}
-    )
-    for reason, source in cases.items():
-        with pytest.raises(InvalidArtifact, match=reason):
-            registration.prepared(source, ArtifactStore(tmp_path / "store"))
-    assert not (tmp_path / "store").exists()
+FRAME = small_frame()
+TREE = small_tree(FRAME)
+LABELS = TREE.predict(FRAME)
+WRONG_ORDER = {**manifest_of(TREE, FRAME)["signature"], "labels": ["plus", "minus"]}
+REFUSED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "has no predict_proba": (LinearSVC().fit(FRAME, LABELS), {"signature": WRONG_ORDER}),
+    "classes are": (TREE, {"signature": WRONG_ORDER}),
+    "fails on its own rows": (DecisionTreeClassifier().fit(FRAME[["x"]], LABELS), {}),
+    "names an algorithm 'abacus'": (TREE, {"algorithm": "abacus"}),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_cannot_serve_at_all_is_refused(tmp_path: Path, reason: str) -> None:
+    model, changes = REFUSED[reason]
+    source = bundle_of(tmp_path / "source", model, FRAME, **changes)
+    with pytest.raises(InvalidArtifact, match=reason):
+        examined(tmp_path / "work", source)
+    assert not (tmp_path / "work" / "bundle").exists()
+
+
+def test_a_sample_without_rows_is_refused(tmp_path: Path) -> None:
+    files = {**contents(TREE, FRAME), bundles.SAMPLE_CSV: b"x,y\n"}
+    source = signed(bundles.write_bundle(tmp_path / "source", manifest_of(TREE, FRAME), files))
+    with pytest.raises(InvalidArtifact, match="sample has no rows"):
+        examined(tmp_path / "work", source)

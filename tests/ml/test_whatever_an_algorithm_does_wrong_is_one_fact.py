@@ -25,6 +25,7 @@ class Fixed:
     """A runtime that returns, or raises, one thing whatever comes in."""
 
     name = "fixed"
+    is_isolated = False
 
     def __init__(self, output: Any) -> None:
         self.output = output
@@ -33,6 +34,9 @@ class Fixed:
         if isinstance(self.output, BaseException):
             raise self.output
         return self.output
+
+    def close(self) -> None:
+        pass
 
 
 def computed(signature: Signature, output: Any) -> list[Prediction]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import trained
 from people import PERSON, held_out_people
 
-from ml_pipeline.apps.ml import artifacts
-from ml_pipeline.apps.ml.artifacts import Bundle
+from ml_pipeline.apps.ml.bundles import Bundle
 
 TEXTS = [name for name, value in PERSON.items() if isinstance(value, str)]
 NUMBERS = [name for name in PERSON if name not in TEXTS]
@@ -19,7 +19,7 @@ NUMBERS = [name for name in PERSON if name not in TEXTS]
 
 @pytest.fixture(scope="module", params=["random_forest", "extra_trees", "decision_tree"])
 def pipeline(request: pytest.FixtureRequest, bundles: Path) -> Any:
-    return artifacts.load_pipeline(Bundle(bundles / request.param))
+    return trained.pipeline(Bundle(bundles / request.param))
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,13 @@ from typing import Any
 import joblib
 import pandas as pd
 import pytest
+import trained
 from homes import REPOSITORY
 from people import PERSON, as_rows, held_out_people
 
-from ml_pipeline.apps.ml import artifacts
-from ml_pipeline.apps.ml.artifacts import Bundle
+from ml_pipeline.apps.ml import loader
+from ml_pipeline.apps.ml.algorithm import Algorithm
+from ml_pipeline.apps.ml.bundles import REFERENCE_CSV, SAMPLE_CSV, Bundle
 
 ENTRY_POINTS = {
     "random_forest": "income-random-forest",
@@ -48,7 +50,7 @@ def test_it_names_its_algorithm(bundle: Bundle) -> None:
     name = bundle.manifest["name"]
     assert name == bundle.folder.name
     assert bundle.manifest["algorithm"] == ENTRY_POINTS[name]
-    assert issubclass(artifacts.algorithm_class(ENTRY_POINTS[name]), artifacts.Algorithm)
+    assert issubclass(loader.algorithm_class(ENTRY_POINTS[name]), Algorithm)
 
 
 def test_it_names_the_libraries_it_was_made_with(bundle: Bundle) -> None:
@@ -76,7 +78,7 @@ def test_it_names_the_commit_it_was_made_from(bundle: Bundle) -> None:
 def test_its_settings_are_those_of_the_model(bundle: Bundle) -> None:
     settings: dict[str, Any] = dict(bundle.manifest["settings"])
     assert bundle.manifest["seed"] == 0
-    pipeline = artifacts.load_pipeline(bundle)
+    pipeline = trained.pipeline(bundle)
     assert pipeline.named_steps["select"].k == settings.pop("select")
     used = pipeline.named_steps["classifier"].get_params()
     assert used.get("n_estimators") == settings.pop("trees", None)
@@ -101,7 +103,7 @@ def test_its_signature_is_that_of_the_data(bundle: Bundle) -> None:
 
 
 def test_its_rows_are_people_of_the_test_part(bundle: Bundle) -> None:
-    sample, reference = bundle.rows(artifacts.SAMPLE), bundle.rows(artifacts.REFERENCE)
+    sample, reference = trained.rows(bundle, SAMPLE_CSV), trained.rows(bundle, REFERENCE_CSV)
     assert (len(sample), len(reference)) == (64, 5_000)
     assert reference[:64] == sample
     people = {tuple(row.values()) for row in as_rows(held_out_people())}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import trained
 from homes import REPOSITORY
 
-from ml_pipeline.apps.ml import artifacts
-from ml_pipeline.apps.ml.artifacts import Bundle
+from ml_pipeline.apps.ml.bundles import Bundle
 
 MAX_ERROR = {"random_forest": 0.140, "extra_trees": 0.150, "decision_tree": 0.150}
 
@@ -25,7 +25,7 @@ def test_part() -> pd.DataFrame:
 def answered(request: pytest.FixtureRequest, bundles: Path, test_part: pd.DataFrame) -> Any:
     """A bundle, the truth, its labels and its probabilities of more than 50,000 dollars."""
     bundle = Bundle(bundles / request.param)
-    pipeline = artifacts.load_pipeline(bundle)
+    pipeline = trained.pipeline(bundle)
     people = test_part.drop(columns="income")
     rich = (test_part["income"] == ">50K").to_numpy()
     return bundle, rich, pipeline.predict(people) == ">50K", pipeline.predict_proba(people)[:, 1]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trained
 from homes import REPOSITORY
 from people import held_out_people
 
-from ml_pipeline.apps.ml import artifacts
-from ml_pipeline.apps.ml.artifacts import Bundle
+from ml_pipeline.apps.ml.bundles import Bundle
 
 SCRIPT = REPOSITORY / "research" / "train_income_classifier.py"
 
@@ -34,7 +34,7 @@ def test_only_what_was_asked_for_is_trained(again: Path) -> None:
 
 def test_its_predictions_are_the_same_to_the_last_bit(again: Path, bundles: Path) -> None:
     people = held_out_people()
-    first, second = (artifacts.load_pipeline(Bundle(folder / "decision_tree")) for folder in (bundles, again))
+    first, second = (trained.pipeline(Bundle(folder / "decision_tree")) for folder in (bundles, again))
     assert first.predict_proba(people).tobytes() == second.predict_proba(people).tobytes()
     np.testing.assert_array_equal(first.predict(people), second.predict(people))
 

@@ -17,9 +17,12 @@ PAGES = (
     "/api/v1/endpoints/income_classifier",
     "/api/v1/endpoints/income_classifier/history",
     "/api/v1/endpoints/income_classifier/rollback",
+    "/api/v1/endpoints/income_classifier/aliases",
+    "/api/v1/endpoints/income_classifier/aliases/candidate",
     "/api/v1/mlalgorithms",
     "/api/v1/mlalgorithms/1",
     "/api/v1/mlalgorithms/1/archive",
+    "/api/v1/mlalgorithms/1/tags/review",
     "/api/v1/mlalgorithmstatuses",
     "/api/v1/mlalgorithmstatuses/1",
     "/api/v1/mlrequests",
@@ -29,6 +32,8 @@ PAGES = (
     "/admin/endpoints/endpoint/",
     "/admin/endpoints/mlalgorithm/",
     "/admin/endpoints/mlalgorithm/1/change/",
+    "/admin/endpoints/algorithmtag/",
+    "/admin/endpoints/endpointalias/",
     "/admin/endpoints/mlalgorithmstatus/",
     "/admin/endpoints/mlrequest/",
     "/admin/endpoints/feedback/",
@@ -64,7 +69,7 @@ if not User.objects.filter(username="root").exists():
 @pytest.mark.parametrize("path", PAGES)
 def test_the_page_opens(door: Server, person: httpx.Client, path: str) -> None:
     page = person.get(path)
-    if path.endswith(("rollback", "archive", "feedback")):
+    if path.endswith(("rollback", "archive", "feedback", "aliases/candidate", "tags/review")):
         # Nothing to read there, but the page shows the form.
         assert page.status_code == 405
     else:

@@ -28,8 +28,9 @@ CONTRACT = {
     "overloaded": 503,
     "not_ready": 503,
     "journal_unavailable": 503,
+    "deadline_exceeded": 504,
 }
-LATER = {"in_flight": 409, "idempotency_mismatch": 422, "quota_exceeded": 429, "deadline_exceeded": 504}
+LATER = {"in_flight": 409, "idempotency_mismatch": 422, "quota_exceeded": 429}
 
 KINDS = [
     kind

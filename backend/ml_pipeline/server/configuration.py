@@ -13,6 +13,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from ml_pipeline.apps.ml import origins
+
 PREFIX = "ML_PIPELINE_"
 MIN_SECRET = 32
 # Read by the command line when it talks to a server over HTTP.
@@ -69,6 +71,16 @@ def _database(text: str) -> str:
     return text
 
 
+def _public_keys(text: str) -> list[str]:
+    keys = _names(text)
+    for key in keys:
+        try:
+            origins.public_key(key)
+        except ValueError as error:
+            raise ValueError(f"Ed25519 public keys of 32 bytes in base64 ({error})") from None
+    return keys
+
+
 def _secret(text: str) -> str:
     if text and len(text) < MIN_SECRET:
         raise ValueError(f"at least {MIN_SECRET} characters")
@@ -120,6 +132,50 @@ TABLE = (
         _count,
         "ml_pipeline.E006",
         "Rows that may be under way at once in a process; what comes on top gets 503 `overloaded`.",
+    ),
+    Setting(
+        "ML_PIPELINE_DEADLINE_MS",
+        "5000",
+        _count,
+        "ml_pipeline.E009",
+        "Milliseconds within which an algorithm in a process of its own must answer, waiting for its turn included; "
+        "after that 504 `deadline_exceeded`, and a process that was still at it is replaced.",
+    ),
+    Setting(
+        "ML_PIPELINE_MEMORY_MB",
+        "2000",
+        _count,
+        "ml_pipeline.E010",
+        "Memory for the loaded algorithms of one serving process. What is not live makes room, least recently used "
+        "first.",
+    ),
+    Setting(
+        "ML_PIPELINE_CHILD_MEMORY_MB",
+        "2000",
+        _count,
+        "ml_pipeline.E011",
+        "Memory that one algorithm in a process of its own may use.",
+    ),
+    Setting(
+        "ML_PIPELINE_REGISTRATION_MEMORY_MB",
+        "4000",
+        _count,
+        "ml_pipeline.E012",
+        "Memory that the examination of one upload may use.",
+    ),
+    Setting(
+        "ML_PIPELINE_UPLOAD_MB",
+        "500",
+        _count,
+        "ml_pipeline.E013",
+        "Size of an upload's body in megabytes; what is larger gets 413 `too_large`.",
+    ),
+    Setting(
+        "ML_PIPELINE_TRUSTED_KEYS",
+        "",
+        _public_keys,
+        "ml_pipeline.E014",
+        "Ed25519 public keys, 32 bytes in base64 each, separated by commas, whose owners may upload signed joblibs.",
     ),
     Setting("HOST", "127.0.0.1", _text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
     Setting("PORT", "8000", _port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),

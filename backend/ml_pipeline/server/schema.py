@@ -50,6 +50,7 @@ def add_data_plane(result: dict[str, Any], generator: Any, request: Any, public:
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(Prediction=_PREDICTION, Error=_ERROR)
     result["paths"]["/api/v1/{endpoint}/predict"] = {"post": _predict()}
+    result["paths"]["/api/v1/{endpoint}@{alias}/predict"] = {"post": _predict_by_alias()}
     for path, summary in (("/healthz", "The process is alive"), ("/readyz", "The process can answer predictions")):
         result["paths"][path] = {"get": _health(path, summary)}
     for methods in result["paths"].values():
@@ -66,6 +67,21 @@ def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": description, "schema": {"type": "string", **schema}}
 
 
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _predict_by_alias() -> dict[str, Any]:
+    operation = _predict()
+    return {
+        **operation,
+        "operationId": "predict_by_alias",
+        "description": "As `predict`, by the algorithm that the alias names, whatever its status. Parameters that do "
+        "not fit it are an error.",
+        "parameters": [_in_path("alias"), *operation["parameters"]],
+    }
+
+
 def _predict() -> dict[str, Any]:
     row = {"type": "object", "additionalProperties": True}
     one = {"$ref": "#/components/schemas/Prediction"}
@@ -77,7 +93,7 @@ def _predict() -> dict[str, Any]:
         "tags": ["predict"],
         "security": [{"apiKey": []}],
         "parameters": [
-            {"name": "endpoint", "in": "path", "required": True, "schema": {"type": "string"}},
+            _in_path("endpoint"),
             _query("algorithm", "Only an algorithm of this name."),
             _query("version", "Only an algorithm of this version."),
             _query("status", "Only an algorithm in this status.", enum=Status.values),

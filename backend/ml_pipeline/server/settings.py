@@ -12,10 +12,18 @@ _VALUES = configuration.read()
 HOME = _VALUES["ML_PIPELINE_HOME"]
 SECRET_KEY = configuration.secret_key(_VALUES)
 HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
-ARTIFACTS_DIR = HOME / "artifacts"
+(HOME / "work").mkdir(mode=0o700, exist_ok=True)
+# Bundles as unpacked on this machine, and what is being registered now.
+CACHE_DIR, WORK_DIR = HOME / "cache", HOME / "work"
 DEBUG = _VALUES["ML_PIPELINE_DEBUG"]
 ALLOWED_HOSTS = _VALUES["ML_PIPELINE_ALLOWED_HOSTS"]
 QUEUE_ROWS = _VALUES["ML_PIPELINE_QUEUE_ROWS"]
+DEADLINE_S = _VALUES["ML_PIPELINE_DEADLINE_MS"] / 1e3
+MEMORY_BYTES = _VALUES["ML_PIPELINE_MEMORY_MB"] * 1_000_000
+CHILD_MEMORY_BYTES = _VALUES["ML_PIPELINE_CHILD_MEMORY_MB"] * 1_000_000
+REGISTRATION_MEMORY_BYTES = _VALUES["ML_PIPELINE_REGISTRATION_MEMORY_MB"] * 1_000_000
+UPLOAD_BYTES = _VALUES["ML_PIPELINE_UPLOAD_MB"] * 1_000_000
+TRUSTED_KEYS = _VALUES["ML_PIPELINE_TRUSTED_KEYS"]
 HOST = _VALUES["HOST"]
 PORT = _VALUES["PORT"]
 
@@ -83,8 +91,19 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# The doors bound every body before Django sees it.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": HOME / "artifacts"}},
+    "bundles": {
+        "BACKEND": "ml_pipeline.apps.endpoints.storages.DurableFileSystemStorage",
+        "OPTIONS": {"location": HOME / "artifacts", "allow_overwrite": True},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# The doors bound every body before Django sees it. Files of an upload never lie in memory.
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
+FILE_UPLOAD_HANDLERS = ["ml_pipeline.apps.endpoints.storages.BoundedNamesHandler"]
+FILE_UPLOAD_TEMP_DIR = WORK_DIR
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"

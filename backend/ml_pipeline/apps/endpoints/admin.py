@@ -5,7 +5,15 @@ from __future__ import annotations
 from django.contrib import admin
 
 from ml_pipeline.apps.accounts.admin import ReadOnly
-from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
+from ml_pipeline.apps.endpoints.models import (
+    AlgorithmTag,
+    Endpoint,
+    EndpointAlias,
+    Feedback,
+    MLAlgorithm,
+    MLAlgorithmStatus,
+    MLRequest,
+)
 
 
 @admin.register(Endpoint)
@@ -20,6 +28,22 @@ class MLAlgorithmAdmin(ReadOnly):
     """Algorithms."""
 
     list_display = ("name", "version", "parent_endpoint", "runtime", "owner", "created_at")
+
+
+@admin.register(AlgorithmTag)
+class AlgorithmTagAdmin(ReadOnly):
+    """Tags of algorithms."""
+
+    list_display = ("parent_mlalgorithm", "name", "value")
+    list_select_related = ("parent_mlalgorithm",)
+
+
+@admin.register(EndpointAlias)
+class EndpointAliasAdmin(ReadOnly):
+    """Aliases of endpoints."""
+
+    list_display = ("parent_endpoint", "name", "parent_mlalgorithm", "created_by", "created_at")
+    list_select_related = ("parent_endpoint", "parent_mlalgorithm")
 
 
 @admin.register(MLAlgorithmStatus)

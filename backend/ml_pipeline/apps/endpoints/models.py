@@ -1,7 +1,7 @@
 """The tables of the registry and of the log of predictions, with the constraints that keep them true.
 
-Rows are written by the noun modules beside this one (`endpoints`, `algorithms`, `statuses`, `feedback`) and, for
-MLRequest, by the data plane's journal; never directly.
+Rows are written by the noun modules beside this one (`endpoints`, `algorithms`, `statuses`, `tags`, `aliases`,
+`feedback`) and, for MLRequest, by the data plane's journal; never directly.
 """
 
 from __future__ import annotations
@@ -44,10 +44,15 @@ class MLAlgorithm(models.Model):
     code = models.TextField(blank=True, default="")
     owner = models.CharField(max_length=128, blank=True, default="")
     artifact_digest = models.CharField(max_length=64)
-    source_digest = models.CharField(max_length=64)
+    # Of what it is and how it is asked; the same for two uploads of one model whose bytes differ.
+    content_digest = models.CharField(max_length=64)
     runtime = models.CharField(max_length=32)
     runtime_reason = models.TextField(blank=True, default="")
+    is_isolated = models.BooleanField(default=False)
     parity = models.JSONField(null=True)
+    timings_us = models.JSONField(default=dict)
+    serves = models.JSONField(default=dict)
+    memory_bytes = models.BigIntegerField(default=0)
     signature = models.JSONField()
     metrics = models.JSONField(default=dict)
     reference_profile = models.JSONField(null=True)
@@ -107,6 +112,39 @@ class MLAlgorithmStatus(models.Model):
     def active(self) -> bool:
         """Whether this is the algorithm's present status."""
         return self.active_of_id is not None
+
+
+class AlgorithmTag(models.Model):
+    """A note on an algorithm: a name and a value, which may change although the algorithm never does."""
+
+    parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="tags")
+    name = models.CharField(max_length=63)
+    value = models.CharField(max_length=256, blank=True)
+
+    class Meta:
+        verbose_name = "tag"
+        constraints = (models.UniqueConstraint(fields=("parent_mlalgorithm", "name"), name="endpoints_tag_name"),)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value}"
+
+
+class EndpointAlias(models.Model):
+    """A name under an endpoint for one of its algorithms; `created_by` and `created_at` are of its latest change."""
+
+    parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="aliases")
+    name = models.CharField(max_length=63)
+    parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="aliases")
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "alias"
+        verbose_name_plural = "aliases"
+        constraints = (models.UniqueConstraint(fields=("parent_endpoint", "name"), name="endpoints_alias_name"),)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class MLRequest(models.Model):

@@ -1,8 +1,10 @@
-"""Names that endpoints may bear. Knows no model: the data plane's doors route by it."""
+"""Names that endpoints, aliases and tags may bear. Knows no model: the data plane's doors route by it."""
 
 from __future__ import annotations
 
+# Of endpoints and of aliases. No "@": it stands between the two in an address.
 PATTERN = r"^[a-z][a-z0-9_-]{0,62}\Z"
+TAG_PATTERN = r"^[a-z][a-z0-9_.-]{0,62}\Z"
 RESERVED = frozenset(
     {
         "endpoints",

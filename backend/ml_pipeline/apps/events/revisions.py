@@ -21,6 +21,11 @@ def raise_revision() -> None:
     transaction.on_commit(lambda: raised.send(sender=Revision), robust=True)
 
 
+def lock() -> None:
+    """Nobody else raises the revision until the caller's transaction ends. Must be called inside one."""
+    Revision.objects.select_for_update().get(pk=1)
+
+
 def current() -> int:
     """The revision as committed."""
     return Revision.objects.values_list("number", flat=True).get(pk=1)

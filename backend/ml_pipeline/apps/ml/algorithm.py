@@ -13,18 +13,30 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_pipeline.apps.ml.signature import Columns, Row, Signature
-from ml_pipeline.errors import AlgorithmFailed
+from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, DeadlineExceeded
 
 Output: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 class Runtime(Protocol):
-    """What executes the predict step of one model."""
+    """What executes the predict step of one model; `is_isolated` where it does so in a process of its own."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """`onnx`, `sklearn` or `python`."""
+        ...
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether the predict step runs in a child process, which then has the algorithm's class too."""
+        ...
 
     def predict(self, columns: Columns) -> Output:
         """Shape (n, labels): class probabilities; shape (n,) or (n, 1): regression values."""
+        ...
+
+    def close(self) -> None:
+        """The runtime is used no more."""
         ...
 
 
@@ -74,10 +86,16 @@ class Algorithm:
         ]
 
     def compute_prediction(self, rows: Sequence[Row]) -> list[Prediction]:
-        """One Prediction for each of `rows`, in order. Raises AlgorithmFailed whatever went wrong inside."""
+        """One Prediction for each of `rows`, in order.
+
+        Raises AlgorithmFailed whatever went wrong inside, and for a predict step in a process of its own
+        DeadlineExceeded and AlgorithmNotReady.
+        """
+        # Where the predict step runs elsewhere, this class's own step runs there too.
+        step = self.runtime.predict if self.runtime.is_isolated else self.predict
         try:
-            predictions = self.postprocess(self.predict(self.preprocess(rows)))
-        except AlgorithmFailed:
+            predictions = self.postprocess(step(self.preprocess(rows)))
+        except (AlgorithmFailed, AlgorithmNotReady, DeadlineExceeded):
             raise
         # A model may raise anything; for the caller it is one fact, and the cause goes to the log with the chain.
         except Exception as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ml_pipeline.apps.ml import boosting
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.signature import Row, Signature
 
@@ -57,10 +58,20 @@ def compiled(pipeline: Any, signature: Signature) -> bytes:
     ]
     options = {"zipmap": False} if signature.task == "classification" else None
     try:
+        _refuse_mixed(pipeline, signature)
+        opset = boosting.OPSET if boosting.is_in(pipeline) else None
+        pipeline = boosting.convertible(pipeline)
         final = _final(pipeline)
-        if final is pipeline and len(types) > 1:
+        if _needs_joining(pipeline, signature):
             pipeline = _joining(pipeline)
-        model = to_onnx(pipeline, initial_types=types, options={id(final): options} if options else None)
+        model = to_onnx(
+            pipeline,
+            initial_types=types,
+            options={id(final): options} if options else None,
+            target_opset=opset,
+        )
+    except CannotCompile:
+        raise
     # Converters raise whatever their libraries raise; each means "no converter for this pipeline".
     except Exception as error:
         first_line = (str(error).strip().splitlines() or ["no reason given"])[0]
@@ -75,16 +86,30 @@ def compiled(pipeline: Any, signature: Signature) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def _refuse_mixed(pipeline: Any, signature: Signature) -> None:
+    if not hasattr(pipeline, "steps") and len({feature.type == "string" for feature in signature.features}) > 1:
+        raise CannotCompile("the model takes texts and numbers side by side, which no input of ONNX does")
+
+
 def _final(pipeline: Any) -> Any:
     return pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline
 
 
-def _joining(estimator: Any) -> Any:
-    # A bare estimator has one input in ONNX, where all features stand side by side.
+def _needs_joining(pipeline: Any, signature: Signature) -> bool:
+    # A bare estimator has one input in ONNX, and some first steps take the first of several for all of them.
+    if not hasattr(pipeline, "steps"):
+        return len(signature.features) > 1
+    first, are_numbers = pipeline.steps[0][1], all(feature.type != "string" for feature in signature.features)
+    return len(signature.features) > 1 and are_numbers and not hasattr(first, "transformers_")
+
+
+def _joining(pipeline: Any) -> Any:
+    # All features side by side.
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    return Pipeline([("together", FunctionTransformer()), ("estimator", estimator)])
+    steps = pipeline.steps if hasattr(pipeline, "steps") else [("estimator", pipeline)]
+    return Pipeline([("features side by side", FunctionTransformer()), *steps])
 
 
 def parity(reference: Algorithm, candidate: Algorithm, rows: Sequence[Row]) -> Parity:

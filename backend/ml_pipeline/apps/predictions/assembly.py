@@ -9,13 +9,20 @@ import threading
 from django.conf import settings
 from django.db import connection
 
-from ml_pipeline.apps.ml.artifacts import ArtifactStore
+from ml_pipeline.apps.endpoints import registrations
+from ml_pipeline.apps.ml.hosting import Host
+from ml_pipeline.apps.ml.isolation.limits import Limits
+from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
 from ml_pipeline.apps.predictions.journal import Journal
 from ml_pipeline.apps.predictions.routing import SnapshotKeeper
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import DatabaseUnavailable
+
+# A large forest is unpickled in seconds; a minute is for a slow disk.
+LOAD_DEADLINE_S = 60.0
+MAX_CHILD_FILE_BYTES = 100_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +33,23 @@ def exchange() -> Exchange:
 
     Where the database cannot be read the process starts all the same, says so in `/readyz`, and tries again.
     """
-    keeper = SnapshotKeeper(MLRegistry(ArtifactStore(settings.ARTIFACTS_DIR)))
+    limits = Limits(memory_bytes=settings.CHILD_MEMORY_BYTES, cpu_s=None, file_bytes=MAX_CHILD_FILE_BYTES, nice=0)
+    host = Host(
+        registrations.store(),
+        Nursery(limits),
+        trusted_keys=registrations.trusted_keys(),
+        deadline_s=settings.DEADLINE_S,
+        load_deadline_s=LOAD_DEADLINE_S,
+    )
+    keeper = SnapshotKeeper(MLRegistry(host.load, budget_bytes=settings.MEMORY_BYTES), host.prepare)
     # In a thread of its own: an ASGI server imports us inside its event loop, where Django forbids the database.
     first = threading.Thread(target=_synchronise, args=(keeper,), name="snapshot-first")
     first.start()
     first.join()
-    return Exchange(PredictionService(keeper, Journal(), queue_rows=settings.QUEUE_ROWS))
+    service = PredictionService(
+        keeper, Journal(), queue_rows=settings.QUEUE_ROWS, deadline_s=settings.DEADLINE_S, release=host.close
+    )
+    return Exchange(service, upload_bytes=settings.UPLOAD_BYTES)
 
 
 def _synchronise(keeper: SnapshotKeeper) -> None:

@@ -6,33 +6,33 @@ the reply.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
-import uuid_utils.compat
 from django.db import Error, connection
-from django.utils import timezone
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
-from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
-from ml_pipeline.apps.ml.signature import Row, Signature
-from ml_pipeline.apps.predictions.journal import Entry, Journal
-from ml_pipeline.apps.predictions.routing import Route, Selection, Snapshot, SnapshotKeeper
+from ml_pipeline.apps.ml.algorithm import Algorithm
+from ml_pipeline.apps.ml.signature import Row
+from ml_pipeline.apps.predictions.calls import Call, Question
+from ml_pipeline.apps.predictions.journal import Journal
+from ml_pipeline.apps.predictions.routing import Route, SnapshotKeeper
 from ml_pipeline.errors import (
+    AlgorithmCrashed,
     AlgorithmFailed,
-    AlgorithmNotReady,
+    AmbiguousAlgorithm,
     Complaint,
     DatabaseUnavailable,
+    DeadlineExceeded,
     Forbidden,
     InvalidInput,
+    NotFound,
     Overloaded,
     Unauthenticated,
 )
@@ -60,23 +60,23 @@ class Body(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a prediction request asks, apart from its rows. `unit` is whom the prediction is about."""
-
-    endpoint: str
-    selection: Selection
-    unit: str | None = None
-    probabilities: bool = False
-
-
 class PredictionService:
     """The data plane of one process."""
 
-    def __init__(self, keeper: SnapshotKeeper, journal: Journal, *, queue_rows: int) -> None:
+    def __init__(
+        self,
+        keeper: SnapshotKeeper,
+        journal: Journal,
+        *,
+        queue_rows: int,
+        deadline_s: float,
+        release: Callable[[], None],
+    ) -> None:
         self._keeper = keeper
         self._journal = journal
         self.queue_rows = queue_rows
+        self.deadline_s = deadline_s
+        self._release = release
         self._under_way = 0
         self._lock = threading.Lock()
         self._draining = False
@@ -95,6 +95,11 @@ class PredictionService:
         self._draining = True
         self._keeper.stop()
 
+    def close(self) -> None:
+        """No algorithm is loaded any more, and no process of theirs runs."""
+        self._keeper.registry.close()
+        self._release()
+
     def authorise(self, secret: str | None, scope: str) -> Grant:
         """What the key `secret` grants. Raises Unauthenticated, and Forbidden when `scope` is not in it."""
         if secret is None:
@@ -111,42 +116,48 @@ class PredictionService:
         """The reply, or for a list of rows the list of replies, committed. All or nothing.
 
         Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady, InvalidInput, what `body.decode` raises, Overloaded,
-        AlgorithmFailed (logged with its request ids) and JournalUnavailable.
+        JournalUnavailable, and logged with their request ids AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded.
         """
         started = time.perf_counter()
-        snapshot, route, algorithm = self._routed(question)
-        payload = body.decode()
-        _refuse_too_many(payload.rows)
-        rows = algorithm.signature.rows(payload.rows, coerce=payload.coerce)
-        call = _Call(snapshot, route, algorithm.signature, question, grant, started)
-        with self._admitted(len(rows)):
-            try:
-                predictions = algorithm.compute_prediction(rows)
-            except AlgorithmFailed as error:
-                failures = [call.failure(row, error) for row in rows]
-                logger.exception("algorithm %s failed on request %s", route.algorithm_id, failures[0].id)
-                self._journal.commit(failures)
-                raise AlgorithmFailed(error.message, {"request_id": str(failures[0].id)}) from error
-            answers = [call.reply(prediction) for prediction in predictions]
-            elapsed_us = call.elapsed_us()
-            self._journal.commit(
-                [
-                    call.entry(row, answer, prediction, elapsed_us)
-                    for row, answer, prediction in zip(rows, answers, predictions, strict=True)
-                ]
-            )
+        snapshot = self._keeper.snapshot
+        route = snapshot.route(question.endpoint, question.selection)
+        with self._keeper.registry.leased(route.algorithm_id, route.digest) as algorithm:
+            payload = body.decode()
+            _refuse_too_many(payload.rows)
+            rows = algorithm.signature.rows(payload.rows, coerce=payload.coerce)
+            call = Call(snapshot, route, algorithm.signature, question, grant, started)
+            with self._admitted(len(rows)):
+                answers = self._answered(call, algorithm, rows)
         return answers if payload.listed else answers[0]
 
-    def _routed(self, question: Question) -> tuple[Snapshot, Route, Algorithm]:
-        while True:
-            snapshot = self._keeper.snapshot
-            route = snapshot.route(question.endpoint, question.selection)
-            try:
-                return snapshot, route, self._keeper.registry.algorithm(route.algorithm_id)
-            except AlgorithmNotReady:
-                # A change in between may have unloaded it; then the new snapshot has another answer.
-                if self._keeper.snapshot is snapshot:
-                    raise
+    def slow_algorithm(self, question: Question) -> int | None:
+        """The id of the algorithm that would answer, where it must be loaded first or runs in another process.
+
+        None where it answers at once in this one, or none fits. Whoever asks it should not hold up others.
+        """
+        try:
+            route = self._keeper.snapshot.route(question.endpoint, question.selection)
+        except (NotFound, AmbiguousAlgorithm):
+            return None
+        return None if self._keeper.registry.is_quick(route.algorithm_id) else route.algorithm_id
+
+    def _answered(self, call: Call, algorithm: Algorithm, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        try:
+            predictions = algorithm.compute_prediction(rows)
+        except (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded) as error:
+            failures = [call.failure(row, error) for row in rows]
+            logger.exception("algorithm %s failed on request %s", call.route.algorithm_id, failures[0].id)
+            self._journal.commit(failures)
+            raise type(error)(error.message, {"request_id": str(failures[0].id)}) from error
+        answers = [call.reply(prediction) for prediction in predictions]
+        elapsed_us = call.elapsed_us()
+        self._journal.commit(
+            [
+                call.entry(row, answer, prediction, elapsed_us)
+                for row, answer, prediction in zip(rows, answers, predictions, strict=True)
+            ]
+        )
+        return answers
 
     @contextmanager
     def _admitted(self, rows: int) -> Iterator[None]:
@@ -166,7 +177,7 @@ class PredictionService:
         snapshot = self._keeper.snapshot
         algorithms = [self._state(route) for route in snapshot.live]
         journal = _database_answers()
-        loaded = not algorithms or any(one["state"] == "ready" for one in algorithms)
+        loaded = not algorithms or any(self._state(route)["state"] == "ready" for route in snapshot.answering)
         return {
             "ready": bool(snapshot.revision) and loaded and journal and not self._draining,
             "revision": snapshot.revision,
@@ -182,81 +193,14 @@ class PredictionService:
             "endpoint": route.endpoint,
             "name": route.name,
             "version": route.version,
-            "state": slot.state if slot else "unloaded",
-            "reason": slot.reason if slot else "",
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call's circumstances, which every row of it shares."""
-
-    snapshot: Snapshot
-    route: Route
-    signature: Signature
-    question: Question
-    grant: Grant
-    started: float
-
-    def elapsed_us(self) -> int:
-        return round((time.perf_counter() - self.started) * 1e6)
-
-    def reply(self, prediction: Prediction) -> dict[str, Any]:
-        answer: dict[str, Any] = {
-            "request_id": str(uuid_utils.compat.uuid7()),
-            "status": "OK",
-            "label": prediction.label,
-            "probability": prediction.probability,
-            "algorithm": self.route.name,
-            "version": self.route.version,
-            "endpoint": self.route.endpoint,
-        }
-        if prediction.probabilities is not None and (self.question.probabilities or len(self.signature.labels) > 2):
-            answer["probabilities"] = dict(zip(self.signature.labels, prediction.probabilities, strict=True))
-        if self.signature.task == "regression":
-            answer["value"] = prediction.value
-        return answer
-
-    def entry(self, row: Row, answer: Mapping[str, Any], prediction: Prediction, latency_us: int) -> Entry:
-        return Entry(
-            id=UUID(answer["request_id"]),
-            outcome="ok",
-            full_response=_text(answer),
-            response=prediction.label if prediction.value is None else repr(prediction.value),
-            probability=prediction.probability,
-            **self._circumstances(row, latency_us),
-        )
-
-    def failure(self, row: Row, error: AlgorithmFailed) -> Entry:
-        request_id = uuid_utils.compat.uuid7()
-        return Entry(
-            id=request_id,
-            outcome=replies.reply_to(error).code,
-            full_response=_text(replies.body_of(error, request_id=str(request_id))),
-            response=None,
-            probability=None,
-            **self._circumstances(row, self.elapsed_us()),
-        )
-
-    def _circumstances(self, row: Row, latency_us: int) -> dict[str, Any]:
-        return {
-            "algorithm_id": self.route.algorithm_id,
-            "revision": self.snapshot.revision,
-            "input_data": _text(row),
-            "latency_us": latency_us,
-            "unit": self.question.unit,
-            "key_id": self.grant.key_id,
-            "created_at": timezone.now(),
+            "state": slot.state,
+            "reason": slot.reason,
         }
 
 
 def overloaded() -> Overloaded:
     """The refusal of what comes on top of a full queue."""
     return Overloaded("Too many rows are under way; try again shortly.")
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _refuse_too_many(rows: Sequence[Any]) -> None:

@@ -1,20 +1,31 @@
-"""Views of algorithms and their statuses."""
+"""Views of algorithms, their tags and their statuses."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ml_pipeline.apps.accounts.authentication import actor_of
-from ml_pipeline.apps.endpoints import algorithms, statuses
-from ml_pipeline.apps.endpoints.api.serializers import AlgorithmSerializer, ReasonSerializer, StatusSerializer
-from ml_pipeline.apps.endpoints.models import MLAlgorithm, MLAlgorithmStatus, Status
+from ml_pipeline.apps.endpoints import algorithms, statuses, tags
+from ml_pipeline.apps.endpoints.api import uploads
+from ml_pipeline.apps.endpoints.api.serializers import (
+    AlgorithmDetailSerializer,
+    AlgorithmSerializer,
+    ReasonSerializer,
+    StatusSerializer,
+    TagSerializer,
+)
+from ml_pipeline.apps.endpoints.models import AlgorithmTag, MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.rest.lists import refuse_unknown
 
-_ALGORITHMS = MLAlgorithm.objects.select_related("parent_endpoint", "active_status")
+_ALGORITHMS = MLAlgorithm.objects.select_related("parent_endpoint", "active_status").prefetch_related("tags", "aliases")
 
 
 class AlgorithmFilters(django_filters.FilterSet):
@@ -22,25 +33,55 @@ class AlgorithmFilters(django_filters.FilterSet):
 
     endpoint = django_filters.CharFilter(field_name="parent_endpoint__name")
     status = django_filters.ChoiceFilter(field_name="active_status__status", choices=Status.choices)
+    tag = django_filters.CharFilter(method="tagged", label="A tag: NAME, or NAME:VALUE.")
 
     class Meta:
         model = MLAlgorithm
         fields = ("name", "version")
 
+    def tagged(self, queryset: QuerySet[MLAlgorithm], field: str, tag: str) -> QuerySet[MLAlgorithm]:
+        """Those that have the tag, with any value or with the one after the colon."""
+        name, colon, value = tag.partition(":")
+        wanted: dict[str, Any] = {"tags__name": name}
+        if colon:
+            wanted["tags__value"] = value
+        return queryset.filter(**wanted)
+
 
 class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
-    """All algorithms, newest first."""
+    """All algorithms, newest first; `POST` registers one from its files."""
 
     queryset = _ALGORITHMS
     serializer_class = AlgorithmSerializer
     filterset_class = AlgorithmFilters
+    parser_classes = (MultiPartParser,)
+
+    @extend_schema(
+        request={"multipart/form-data": uploads.UploadSerializer},
+        responses={201: AlgorithmDetailSerializer, 200: AlgorithmDetailSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """The record of the algorithm, in status `testing`; 200 with the present one when it is the same again."""
+        refuse_unknown(request, set())
+        form = uploads.UploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        values = form.validated_data
+        done = algorithms.register(
+            uploads.submission(values),
+            endpoint=values["endpoint"],
+            name=values["name"],
+            version=values["version"],
+            actor=actor_of(request).name,
+        )
+        record = AlgorithmDetailSerializer(_ALGORITHMS.get(pk=done.algorithm.pk))
+        return Response(record.data, status=status.HTTP_201_CREATED if done.created else status.HTTP_200_OK)
 
 
 class AlgorithmDetail(generics.RetrieveAPIView[MLAlgorithm]):
-    """One algorithm."""
+    """One algorithm, with its reference profile."""
 
     queryset = _ALGORITHMS
-    serializer_class = AlgorithmSerializer
+    serializer_class = AlgorithmDetailSerializer
     filter_backends = ()
 
 
@@ -60,6 +101,32 @@ class AlgorithmArchive(generics.GenericAPIView[MLAlgorithmStatus]):
             algorithms.identified(pk), actor=actor_of(request).name, reason=body.validated_data["reason"]
         )
         return _reply(change)
+
+
+class AlgorithmTagDetail(generics.GenericAPIView[AlgorithmTag]):
+    """One tag of an algorithm: put with a value, or removed."""
+
+    queryset = AlgorithmTag.objects.all()
+    serializer_class = TagSerializer
+
+    @extend_schema(responses={201: TagSerializer, 200: TagSerializer})
+    def put(self, request: Request, pk: int, name: str) -> Response:
+        """The tag as it is now; 200 when there was one of this name."""
+        refuse_unknown(request, set())
+        algorithm = algorithms.identified(pk)
+        body = TagSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        value = body.validated_data["value"]
+        created = tags.put(algorithm, name, value)
+        code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
+        return Response({"name": name, "value": value}, status=code)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int, name: str) -> Response:
+        """Nothing. 404 when there was none of this name."""
+        refuse_unknown(request, set())
+        tags.remove(algorithms.identified(pk), name)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class StatusFilters(django_filters.FilterSet):

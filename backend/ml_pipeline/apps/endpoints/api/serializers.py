@@ -1,4 +1,4 @@
-"""How endpoints, algorithms, statuses, requests and feedback look in JSON."""
+"""How endpoints, algorithms, tags, aliases, statuses, requests and feedback look in JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest, Status
+from ml_pipeline.apps.endpoints.models import (
+    AlgorithmTag,
+    Endpoint,
+    EndpointAlias,
+    MLAlgorithm,
+    MLAlgorithmStatus,
+    MLRequest,
+    Status,
+)
 from ml_pipeline.rest.serializers import RefusesUnknownFields
 
 
@@ -43,10 +51,12 @@ class StatusSerializer(RefusesUnknownFields, serializers.ModelSerializer[MLAlgor
 
 
 class AlgorithmSerializer(serializers.ModelSerializer[MLAlgorithm]):
-    """An algorithm with its present status."""
+    """An algorithm with its present status, its tags, and the aliases that name it."""
 
     endpoint = serializers.CharField(source="parent_endpoint.name", read_only=True)
     current_status = serializers.CharField(source="active_status.status", read_only=True)
+    tags = serializers.SerializerMethodField()
+    aliases = serializers.SerializerMethodField()
 
     class Meta:
         model = MLAlgorithm
@@ -57,11 +67,17 @@ class AlgorithmSerializer(serializers.ModelSerializer[MLAlgorithm]):
             "name",
             "version",
             "current_status",
+            "aliases",
+            "tags",
             "description",
             "owner",
             "runtime",
             "runtime_reason",
+            "is_isolated",
             "parity",
+            "timings_us",
+            "serves",
+            "memory_bytes",
             "artifact_digest",
             "signature",
             "metrics",
@@ -69,6 +85,46 @@ class AlgorithmSerializer(serializers.ModelSerializer[MLAlgorithm]):
             "created_by",
             "created_at",
         )
+        read_only_fields = fields
+
+    def get_tags(self, algorithm: MLAlgorithm) -> dict[str, str]:
+        """Name to value, by name."""
+        return dict(sorted((tag.name, tag.value) for tag in algorithm.tags.all()))
+
+    def get_aliases(self, algorithm: MLAlgorithm) -> list[str]:
+        """The names, in order."""
+        return sorted(alias.name for alias in algorithm.aliases.all())
+
+
+class TagSerializer(RefusesUnknownFields, serializers.ModelSerializer[AlgorithmTag]):
+    """A tag. What it may say is the noun module's to judge."""
+
+    value = serializers.CharField(allow_blank=True, trim_whitespace=False)
+
+    class Meta:
+        model = AlgorithmTag
+        fields = ("name", "value")
+        read_only_fields = ("name",)
+
+
+class AliasSerializer(RefusesUnknownFields, serializers.ModelSerializer[EndpointAlias]):
+    """An alias with the algorithm that it names, and who named it, when."""
+
+    algorithm = serializers.CharField(source="parent_mlalgorithm.name", read_only=True)
+    version = serializers.CharField(source="parent_mlalgorithm.version", read_only=True)
+
+    class Meta:
+        model = EndpointAlias
+        fields = ("id", "name", "parent_mlalgorithm", "algorithm", "version", "created_by", "created_at")
+        read_only_fields = ("name", "created_by", "created_at")
+
+
+class AlgorithmDetailSerializer(AlgorithmSerializer):
+    """An algorithm with the frozen summary of its reference rows; null where none came, and then drift has no basis."""
+
+    class Meta:
+        model = MLAlgorithm
+        fields = (*AlgorithmSerializer.Meta.fields, "reference_profile")
         read_only_fields = fields
 
 

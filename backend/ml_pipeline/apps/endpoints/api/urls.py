@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter, UUIDConverter
 
-from ml_pipeline.apps.endpoints.api import algorithms, endpoints, requests
+from ml_pipeline.apps.endpoints.api import algorithms, aliases, endpoints, requests
 
 
 class EndpointName(StringConverter):
@@ -39,9 +39,12 @@ urlpatterns = [
     path("endpoints/<endpoint:name>", endpoints.EndpointDetail.as_view(), name="endpoint"),
     path("endpoints/<endpoint:name>/history", endpoints.EndpointHistory.as_view(), name="endpoint-history"),
     path("endpoints/<endpoint:name>/rollback", endpoints.EndpointRollback.as_view(), name="endpoint-rollback"),
+    path("endpoints/<endpoint:name>/aliases", aliases.AliasList.as_view(), name="endpoint-aliases"),
+    path("endpoints/<endpoint:name>/aliases/<str:alias>", aliases.AliasDetail.as_view(), name="endpoint-alias"),
     path("mlalgorithms", algorithms.AlgorithmList.as_view(), name="mlalgorithms"),
     path("mlalgorithms/<id:pk>", algorithms.AlgorithmDetail.as_view(), name="mlalgorithm"),
     path("mlalgorithms/<id:pk>/archive", algorithms.AlgorithmArchive.as_view(), name="mlalgorithm-archive"),
+    path("mlalgorithms/<id:pk>/tags/<str:name>", algorithms.AlgorithmTagDetail.as_view(), name="mlalgorithm-tag"),
     path("mlalgorithmstatuses", algorithms.StatusList.as_view(), name="mlalgorithmstatuses"),
     path("mlalgorithmstatuses/<id:pk>", algorithms.StatusDetail.as_view(), name="mlalgorithmstatus"),
     path("mlrequests", requests.RequestList.as_view(), name="mlrequests"),

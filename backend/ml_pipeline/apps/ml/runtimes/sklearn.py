@@ -2,50 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ml_pipeline.apps.ml import boosting
 from ml_pipeline.apps.ml.algorithm import Output
-from ml_pipeline.apps.ml.signature import Columns, Signature
+from ml_pipeline.apps.ml.signature import Columns, Feature, Signature
 from ml_pipeline.errors import InvalidArtifact
 
 _EXACT = {"integer": np.int64, "boolean": np.bool_}
+# What strings are in the pipeline's DataFrame: boosting that was trained on pandas' categories wants these again.
+Strings = Literal["object", "category"]
 
 
 class SklearnRuntime:
-    """Feeds the pipeline a DataFrame as a notebook would: missing strings of nullable features are NaN again."""
+    """Feeds the pipeline what it was fitted on: a DataFrame, or a matrix, or a list of texts, where it knows no names.
+
+    Its classes are the signature's labels, in order; the labels may be other words for them.
+    """
 
     name = "sklearn"
+    is_isolated = False
 
-    def __init__(self, pipeline: Any, signature: Signature) -> None:
+    def __init__(self, pipeline: Any, signature: Signature, strings: Strings = "object") -> None:
         wanted = "predict_proba" if signature.task == "classification" else "predict"
         if not hasattr(pipeline, wanted):
             raise InvalidArtifact(f"The pipeline has no {wanted}.")
         if signature.task == "classification":
-            classes = tuple(str(label) for label in pipeline.classes_)
-            if classes != signature.labels:
-                raise InvalidArtifact(
-                    f"The pipeline's classes are {classes}, the signature's labels {signature.labels}."
-                )
+            _check_labels([str(label) for label in pipeline.classes_], signature.labels)
+        self.pipeline = pipeline
         self._call = getattr(pipeline, wanted)
         self._features = signature.features
+        self._strings = strings
+        self._categories = boosting.categories(pipeline) if strings == "category" else {}
+        self._is_named = getattr(pipeline, "feature_names_in_", None) is not None
 
     def predict(self, columns: Columns) -> Output:
         """Class probabilities of shape (n, labels), or values of shape (n,), as float64."""
-        output: Output = np.asarray(self._call(self.frame(columns)))
+        output: Output = np.asarray(self._call(self.given(columns)))
         return output
 
-    def frame(self, columns: Columns) -> pd.DataFrame:
-        """The columns as a notebook would hold them, NaN for every missing value."""
+    def close(self) -> None:
+        """Nothing to do: the pipeline goes with its last user."""
+
+    def given(self, columns: Columns) -> Any:
+        """The columns as the pipeline was fitted: by name, or side by side, or for a single text the texts."""
+        kinds = {feature.type == "string" for feature in self._features}
+        if self._is_named or len(kinds) > 1:
+            return self._frame(columns)
+        if kinds == {True}:
+            texts = [self._text(feature, columns) for feature in self._features]
+            return columns[self._features[0].name] if len(texts) == 1 else np.column_stack(texts)
+        return np.column_stack([columns[feature.name] for feature in self._features])
+
+    def _frame(self, columns: Columns) -> pd.DataFrame:
         frame = {}
         for feature in self._features:
-            column = columns[feature.name]
-            if feature.type == "string" and feature.nullable:
-                column = np.where(column == "", np.nan, column)
+            column: Any = columns[feature.name]
+            if feature.type == "string":
+                column = self._text(feature, columns)
+                if self._strings == "category":
+                    # Of this batch, unless told: each library finds its own number for a category by its name.
+                    column = pd.Categorical(column, categories=self._categories.get(feature.name))
             # As in training data without gaps: a step that spells a value out must see 1, not 1.0.
             elif feature.type in _EXACT and not feature.nullable:
                 column = column.astype(_EXACT[feature.type])
             frame[feature.name] = column
         return pd.DataFrame(frame)
+
+    def _text(self, feature: Feature, columns: Columns) -> Any:
+        column = columns[feature.name]
+        return np.where(column == "", np.nan, column) if feature.nullable else column
+
+
+def _check_labels(classes: list[str], labels: tuple[str, ...]) -> None:
+    if len(classes) != len(labels) or (set(classes) == set(labels) and tuple(classes) != labels):
+        raise InvalidArtifact(
+            f"The pipeline's classes are {', '.join(classes)}, the signature's labels {', '.join(labels)}: "
+            "name one for each class, in their order."
+        )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
+from weakref import WeakValueDictionary
 
 from ml_pipeline.apps.predictions.doors import exchange
-from ml_pipeline.apps.predictions.doors.exchange import Admitted, Exchange, Head, Reply
+from ml_pipeline.apps.predictions.doors.exchange import Admitted, Elsewhere, Exchange, Head, Reply
 from ml_pipeline.apps.predictions.service import overloaded
-from ml_pipeline.errors import MLPipelineError
+from ml_pipeline.errors import DeadlineExceeded, MLPipelineError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -19,6 +21,9 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 THREADS = 8
+# For algorithms that are loaded first or run in another process: these threads wait, they do not compute.
+SLOW_THREADS = 64
+SPOOL_BYTES, PIECE_BYTES = 1_000_000, 262_144
 # A refused upload is read and thrown away for a moment, or the client would see a reset instead of the reply.
 DRAIN_S = 5.0
 MAX_WAITING_BYTES = 200_000_000
@@ -38,6 +43,9 @@ class AsgiDoor:
         self._waiting = 0
         self._waiting_bytes = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
+        self._slow_threads = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="predict-slow")
+        # Gone with the last request that waits in it.
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's life."""
@@ -58,23 +66,33 @@ class AsgiDoor:
             await asyncio.to_thread(self._exchange.service.start)
             await send({"type": "lifespan.startup.complete"})
         self._exchange.service.drain()
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._threads, self._slow_threads):
+            await asyncio.to_thread(threads.shutdown)
+        await asyncio.to_thread(self._exchange.service.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         head, upload = _head(scope), _Upload(receive)
         try:
             admitted = self._exchange.admit(head)
-            if admitted is not None and admitted.grant is not None and self._is_full():
+            if isinstance(admitted, Elsewhere):
+                await self._hand_on(admitted, scope, upload, receive, send)
+                return
+            if admitted.grant is not None and self._is_full():
                 raise overloaded()
             body = await upload.read()
         except MLPipelineError as error:
             await _refuse(exchange.error_reply(error), upload, send)
             return
-        if admitted is None:
-            await self._django(_measured(scope, body), _replayed(body, receive), send)
-        else:
-            await _send(await self._answered(admitted, body), send, with_body=head.method != "HEAD")
+        await _send(await self._answered(admitted, body), send, with_body=head.method != "HEAD")
+
+    async def _hand_on(self, elsewhere: Elsewhere, scope: Scope, upload: _Upload, receive: Receive, send: Send) -> None:
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as body:
+            async for part in upload.parts(elsewhere.limit_bytes):
+                body.write(part)
+            size = body.tell()
+            body.seek(0)
+            await self._django(_measured(scope, size), _replayed(body, size, receive), send)
 
     async def _answered(self, admitted: Admitted, body: bytes) -> Reply:
         # Health checks must not wait behind predictions: one asks nobody, the other has threads of its own.
@@ -87,11 +105,29 @@ class AsgiDoor:
         self._waiting += 1
         self._waiting_bytes += len(body)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._exchange.answer, admitted, body)
+            slow = self._exchange.slow_algorithm(admitted)
+            if slow is None:
+                return await self._in(self._threads, admitted, body)
+            return await self._in_turn(slow, admitted, body)
         finally:
             self._waiting -= 1
             self._waiting_bytes -= len(body)
+
+    async def _in(self, threads: ThreadPoolExecutor, admitted: Admitted, body: bytes) -> Reply:
+        return await asyncio.get_running_loop().run_in_executor(threads, self._exchange.answer, admitted, body)
+
+    async def _in_turn(self, algorithm_id: int, admitted: Admitted, body: bytes) -> Reply:
+        # One at a time an algorithm, and in threads of their own: however many ask for it, nobody else waits.
+        turn = self._turns.setdefault(algorithm_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._exchange.service.deadline_s):
+                await turn.acquire()
+        except TimeoutError:
+            return exchange.error_reply(DeadlineExceeded("Too many wait for this algorithm; it was not asked in time."))
+        try:
+            return await self._in(self._slow_threads, admitted, body)
+        finally:
+            turn.release()
 
     def _is_full(self) -> bool:
         return self._waiting >= self._exchange.service.queue_rows or self._waiting_bytes >= MAX_WAITING_BYTES
@@ -113,15 +149,17 @@ class _Upload:
 
     async def read(self) -> bytes:
         """The whole body. Raises BodyTooLarge, and ClientGone when it never ends."""
-        parts: list[bytes] = []
+        return b"".join([part async for part in self.parts(exchange.MAX_BODY_BYTES)])
+
+    async def parts(self, limit_bytes: int) -> AsyncIterator[bytes]:
+        """The body as it comes in. Raises BodyTooLarge, and ClientGone when it never ends."""
         size = 0
         while self._more:
             part = await self._part()
             size += len(part)
-            if size > exchange.MAX_BODY_BYTES:
-                raise exchange.too_large()
-            parts.append(part)
-        return b"".join(parts)
+            if size > limit_bytes:
+                raise exchange.too_large(limit_bytes)
+            yield part
 
     async def drain(self) -> None:
         """Reads on for a moment and throws away what comes."""
@@ -139,20 +177,27 @@ class _Upload:
         return part
 
 
-def _measured(scope: Scope, body: bytes) -> Scope:
+def _measured(scope: Scope, size: int) -> Scope:
     # Django takes a body without a length for an empty one, and DRF refuses one without a type.
     headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
-    headers.append((b"content-length", str(len(body)).encode()))
-    if body and not any(name == b"content-type" for name, _ in headers):
+    headers.append((b"content-length", str(size).encode()))
+    if size and not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", exchange.JSON.encode()))
     return {**scope, "headers": headers}
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    pending = [{"type": "http.request", "body": body, "more_body": False}]
+def _replayed(body: IO[bytes], size: int, receive: Receive) -> Receive:
+    left = size
+    is_begun = False
 
     async def replay() -> Mapping[str, Any]:
-        return pending.pop() if pending else await receive()
+        nonlocal left, is_begun
+        if is_begun and not left:
+            return await receive()
+        is_begun = True
+        part = body.read(PIECE_BYTES)
+        left -= len(part)
+        return {"type": "http.request", "body": part, "more_body": left > 0}
 
     return replay
 

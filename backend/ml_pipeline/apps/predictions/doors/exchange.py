@@ -1,6 +1,7 @@
 """One exchange: a request as any door hands it over, the reply as any door can send it. Knows HTTP, and no server.
 
-What it answers: `POST /api/v1/{endpoint}/predict`, `/healthz`, `/readyz`. All else is Django's.
+What it answers: `POST /api/v1/{endpoint}/predict`, also with `{endpoint}@{alias}`, `/healthz`, `/readyz`. All else is
+Django's.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints import names
 from ml_pipeline.apps.endpoints.models import Status
+from ml_pipeline.apps.predictions.calls import Question
 from ml_pipeline.apps.predictions.routing import Selection
-from ml_pipeline.apps.predictions.service import Payload, PredictionService, Question
+from ml_pipeline.apps.predictions.service import Payload, PredictionService
 from ml_pipeline.errors import (
     AlgorithmFailed,
     AlgorithmNotReady,
@@ -38,6 +40,8 @@ from ml_pipeline.wire import forms, replies, strict_json
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 10_000_000
+# The one route of the control plane that takes more, from whoever has a key to use it.
+UPLOAD_PATH, UPLOAD_SCOPE = "/api/v1/mlalgorithms", "manage"
 PARAMETERS = ("algorithm", "probabilities", "status", "unit", "version")
 MAX_UNIT = 255
 JSON = "application/json"
@@ -68,11 +72,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that may be made, its body still unread; `grant` and `endpoint` are None for health checks."""
+    """A request that may be made, its body still unread; `grant` and `endpoint` are None for health checks.
+
+    `alias` is None where none is asked for.
+    """
 
     head: Head
     grant: Grant | None = None
     endpoint: str | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +112,35 @@ class _EncodedBody:
         return Payload(value, listed=True, coerce=False) if isinstance(value, list) else Payload([value], False, False)
 
 
-def check_length(head: Head) -> None:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A request that is Django's; its body is bounded here. An upload's goes through a file, not through memory."""
+
+    limit_bytes: int = MAX_BODY_BYTES
+    is_upload: bool = False
+
+
+def check_length(head: Head, limit_bytes: int = MAX_BODY_BYTES) -> None:
     """Raises BodyTooLarge when the announced body is over the limit: decided before it is read."""
     length = head.content_length
-    if length is not None and length > MAX_BODY_BYTES:
-        raise too_large()
+    if length is not None and length > limit_bytes:
+        raise too_large(limit_bytes)
 
 
-def too_large() -> BodyTooLarge:
+def too_large(limit_bytes: int = MAX_BODY_BYTES) -> BodyTooLarge:
     """The refusal of a body over the limit."""
-    return BodyTooLarge(f"The body is larger than {MAX_BODY_BYTES // 1_000_000} MB.", {"limit_bytes": MAX_BODY_BYTES})
+    return BodyTooLarge(f"The body is larger than {limit_bytes // 1_000_000} MB.", {"limit_bytes": limit_bytes})
 
 
 class Exchange:
-    """Answers data-plane requests with `service`."""
+    """Answers data-plane requests with `service`; uploads may have `upload_bytes`."""
 
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, *, upload_bytes: int = MAX_BODY_BYTES) -> None:
         self.service = service
+        self._upload_bytes = upload_bytes
 
-    def admit(self, head: Head) -> Admitted | None:
-        """The data-plane request of `head`, judged before a byte of its body is read; None when the path is Django's.
+    def admit(self, head: Head) -> Admitted | Elsewhere:
+        """The data-plane request of `head`, judged before a byte of its body is read; Elsewhere when it is Django's.
 
         Raises MalformedInput and BodyTooLarge for any path, else Unauthenticated, Forbidden, MethodNotAllowed.
         """
@@ -133,13 +150,35 @@ class Exchange:
             return Admitted(head)
         match = _PREDICT.fullmatch(head.path)
         if match is None or match[1] in names.RESERVED:
-            check_length(head)
-            return None
+            elsewhere = self._elsewhere(head)
+            check_length(head, elsewhere.limit_bytes)
+            return elsewhere
         secret = keys.presented(head.headers.get("authorization"), head.headers.get("x-api-key"))
         grant = self.service.authorise(secret, "predict")
         _refuse_method(head.method, ("POST",))
         check_length(head)
-        return Admitted(head, grant, match[1])
+        endpoint, at, alias = match[1].partition("@")
+        return Admitted(head, grant, endpoint, alias if at else None)
+
+    def _elsewhere(self, head: Head) -> Elsewhere:
+        if head.path != UPLOAD_PATH or head.method != "POST":
+            return Elsewhere()
+        # A large body is read only for a key that may upload. Whoever has another, or a session, is judged by Django.
+        secret = keys.presented(head.headers.get("authorization"), head.headers.get("x-api-key"))
+        try:
+            self.service.authorise(secret, UPLOAD_SCOPE)
+        except MLPipelineError:
+            return Elsewhere()
+        return Elsewhere(max(self._upload_bytes, MAX_BODY_BYTES), is_upload=True)
+
+    def slow_algorithm(self, admitted: Admitted) -> int | None:
+        """The id of the algorithm that would answer, where others must not wait for it (see the service)."""
+        if admitted.endpoint is None:
+            return None
+        try:
+            return self.service.slow_algorithm(_question(admitted.endpoint, admitted.alias, admitted.head))
+        except MLPipelineError:
+            return None
 
     def answer(self, admitted: Admitted, body: bytes) -> Reply:
         """The reply to an admitted request. The outermost edge of both doors: every failure is a reply too."""
@@ -159,7 +198,8 @@ class Exchange:
         encoded = _EncodedBody(
             body, head.headers.get("content-type", ""), head.headers.get("content-encoding", "").strip().lower()
         )
-        return json_reply(200, self.service.predict(admitted.grant, _question(admitted.endpoint, head), encoded))
+        question = _question(admitted.endpoint, admitted.alias, head)
+        return json_reply(200, self.service.predict(admitted.grant, question, encoded))
 
     def _health(self, path: str) -> Reply:
         if path == "/healthz":
@@ -191,7 +231,7 @@ def _refuse_method(method: str, allowed: tuple[str, ...]) -> None:
         raise MethodNotAllowed(f"This route answers {', '.join(allowed)}.", {"allowed": list(allowed)})
 
 
-def _question(endpoint: str, head: Head) -> Question:
+def _question(endpoint: str, alias: str | None, head: Head) -> Question:
     given = _parameters(head.query)
     status = given.get("status")
     if status is not None and status not in Status.values:
@@ -201,7 +241,7 @@ def _question(endpoint: str, head: Head) -> Question:
         raise InvalidInput([Complaint(None, "probabilities", "0 or 1", repr(wanted[:40]))])
     return Question(
         endpoint=endpoint,
-        selection=Selection(given.get("algorithm"), given.get("version"), status),
+        selection=Selection(given.get("algorithm"), given.get("version"), status, alias),
         unit=_unit(given.get("unit") or head.headers.get("x-unit")),
         probabilities=wanted == "1",
     )

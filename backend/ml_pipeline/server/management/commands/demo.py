@@ -17,9 +17,9 @@ from django.db import connection
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.models import ApiKey
-from ml_pipeline.apps.endpoints import algorithms, statuses
+from ml_pipeline.apps.endpoints import algorithms, registrations, statuses
 from ml_pipeline.apps.endpoints.models import MLAlgorithm, MLAlgorithmStatus, Status
-from ml_pipeline.apps.ml.artifacts import MANIFEST, ArtifactStore, Bundle
+from ml_pipeline.apps.ml.bundles import MANIFEST, Bundle
 from ml_pipeline.errors import MLPipelineError
 from ml_pipeline.server import demo_guide, listening
 
@@ -52,6 +52,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         with listening.until_stopped():
             call_command("migrate", verbosity=0)
+            registrations.clean_up()
             self._train(options["research"])
             try:
                 for name, wanted in ALGORITHMS.items():
@@ -81,9 +82,8 @@ class Command(BaseCommand):
     def _register(self, folder: Path, wanted: str) -> None:
         present = MLAlgorithm.objects.filter(parent_endpoint__name=ENDPOINT, name=folder.name, version=VERSION).first()
         if present is None:
-            done = algorithms.register(
+            done = algorithms.register_folder(
                 Bundle(folder),
-                ArtifactStore(settings.ARTIFACTS_DIR),
                 endpoint=ENDPOINT,
                 name=folder.name,
                 version=VERSION,

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from ml_pipeline.apps.endpoints import registrations
 from ml_pipeline.server import listening
 
 
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             raise CommandError("The database is not up to date. Run `ml-pipeline migrate` first.")
+        registrations.clean_up()
         connection.close()
         try:
             listening.refuse_used_port(settings.HOST, settings.PORT)

@@ -8,11 +8,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from ml_pipeline.apps.endpoints import algorithms
-from ml_pipeline.apps.ml.artifacts import ArtifactStore, Bundle
+from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.errors import MLPipelineError
 
 
@@ -38,9 +37,8 @@ class Command(BaseCommand):
         """Registers it and says what became of it."""
         try:
             bundle = Bundle(options["folder"])
-            done = algorithms.register(
+            done = algorithms.register_folder(
                 bundle,
-                ArtifactStore(settings.ARTIFACTS_DIR),
                 endpoint=options["endpoint"],
                 name=options["name"] or str(bundle.manifest.get("name")),
                 version=options["algorithm_version"],

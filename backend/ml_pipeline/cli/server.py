@@ -1,7 +1,4 @@
-"""The `ml-pipeline` command. Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 not reachable.
-
-The commands here are the server's own and need the extra `server`; they run the management commands of the same name.
-"""
+"""The server's own commands. They need the extra `server` and run the management commands of the same name."""
 
 from __future__ import annotations
 
@@ -10,22 +7,18 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from ml_pipeline.cli import terminal
+from ml_pipeline.cli.terminal import AsJson
 
 SETTINGS_MODULE = "ml_pipeline.server.settings"
 
-app = typer.Typer(help="From a trained model to production.", no_args_is_help=True, add_completion=False)
 keys_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
 def demo(
     research: Annotated[Path, typer.Option(help="The repository's research folder.")] = Path("research"),
 ) -> None:
@@ -34,13 +27,11 @@ def demo(
     _run("demo", "--research", str(research))
 
 
-@app.command()
 def serve() -> None:
     """Serve on HOST and PORT until Ctrl-C."""
     _run("serve")
 
 
-@app.command()
 def migrate() -> None:
     """Bring the database up to date."""
     _run("migrate")
@@ -69,11 +60,6 @@ def revoke_key(name: Annotated[str, typer.Argument()], as_json: AsJson = False) 
     _run("keys", "revoke", name, *_json(as_json))
 
 
-def main() -> None:
-    """The entry point."""
-    app()
-
-
 def _json(wanted: bool) -> tuple[str, ...]:
     return ("--json",) if wanted else ()
 
@@ -99,21 +85,12 @@ def _run(command: str, *arguments: str) -> None:
         from django.core.management.base import CommandError
         from django.db.utils import DatabaseError
     except ImportError:
-        _fail("This command needs the server: pip install 'ml-pipeline[server]'")
+        terminal.fail("This command needs the server: pip install 'ml-pipeline[server]'")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS_MODULE)
     try:
         django.setup()
         call_command(command, *arguments)
     except (CommandError, ImproperlyConfigured) as error:
-        _fail(str(error))
+        terminal.fail(str(error))
     except DatabaseError as error:
-        _fail(f"The database refused: {error}. Is it up to date? `ml-pipeline migrate` brings it there.")
-
-
-def _fail(message: str) -> Any:
-    errors.print(message, markup=False)
-    raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    main()
+        terminal.fail(f"The database refused: {error}. Is it up to date? `ml-pipeline migrate` brings it there.")

@@ -1,0 +1,61 @@
+"""Views of an endpoint's aliases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ml_pipeline.apps.accounts.authentication import actor_of
+from ml_pipeline.apps.endpoints import aliases, endpoints
+from ml_pipeline.apps.endpoints.api.serializers import AliasSerializer
+from ml_pipeline.apps.endpoints.models import EndpointAlias
+from ml_pipeline.rest.lists import refuse_unknown
+
+
+class AliasList(generics.ListAPIView[EndpointAlias]):
+    """The aliases of one endpoint, newest first."""
+
+    queryset = EndpointAlias.objects.all()
+    serializer_class = AliasSerializer
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[EndpointAlias]:
+        """The aliases under this endpoint."""
+        rows = EndpointAlias.objects.filter(parent_endpoint=endpoints.named(self.kwargs["name"]))
+        return rows.select_related("parent_mlalgorithm")
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The list."""
+        refuse_unknown(request, {"limit", "before"})
+        return super().get(request, *args, **kwargs)
+
+
+class AliasDetail(generics.GenericAPIView[EndpointAlias]):
+    """One alias: named, renamed to another algorithm, or removed."""
+
+    queryset = EndpointAlias.objects.all()
+    serializer_class = AliasSerializer
+
+    @extend_schema(responses={201: AliasSerializer, 200: AliasSerializer})
+    def put(self, request: Request, name: str, alias: str) -> Response:
+        """The alias as it is now; 200 when there was one of this name."""
+        refuse_unknown(request, set())
+        endpoint = endpoints.named(name)
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        algorithm = body.validated_data["parent_mlalgorithm"]
+        change = aliases.put(endpoint, alias, algorithm, actor=actor_of(request).name)
+        code = status.HTTP_201_CREATED if change.created else status.HTTP_200_OK
+        return Response(self.get_serializer(change.alias).data, status=code)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, name: str, alias: str) -> Response:
+        """Nothing. 404 when there was none of this name."""
+        refuse_unknown(request, set())
+        aliases.remove(endpoints.named(name), alias)
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,0 +1,53 @@
+"""Tags: notes on an algorithm, by name. The algorithm itself never changes; they may, and no prediction sees them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from ml_pipeline.apps.endpoints import names
+from ml_pipeline.apps.endpoints.models import AlgorithmTag, MLAlgorithm
+from ml_pipeline.errors import Complaint, InvalidInput, NotFound
+
+MAX_VALUE = 256
+
+
+def put(algorithm: MLAlgorithm, name: str, value: str) -> bool:
+    """Whether the tag `name` is new on `algorithm`; its value is `value` now. Raises InvalidInput."""
+    check({name: value})
+    _, created = AlgorithmTag.objects.update_or_create(
+        parent_mlalgorithm=algorithm, name=name, defaults={"value": value}
+    )
+    return created
+
+
+def put_all(algorithm: MLAlgorithm, values: Mapping[str, str]) -> None:
+    """`algorithm` has each tag of `values`, by name, or none of them is put. Raises InvalidInput."""
+    check(values)
+    with transaction.atomic():
+        for name, value in values.items():
+            put(algorithm, name, value)
+
+
+def remove(algorithm: MLAlgorithm, name: str) -> None:
+    """`algorithm` has no tag `name` any more. Raises NotFound when it had none."""
+    # Looked at first: a database may choke on what cannot be a name.
+    known = re.match(names.TAG_PATTERN, name) is not None
+    if not known or not AlgorithmTag.objects.filter(parent_mlalgorithm=algorithm, name=name).delete()[0]:
+        raise NotFound(f"{algorithm} has no tag {name[:100]!r}.")
+
+
+def check(values: Mapping[str, str]) -> None:
+    """Returns when `values` may be tags. Raises InvalidInput with everything that is wrong."""
+    complaints = []
+    for name, value in values.items():
+        if not re.match(names.TAG_PATTERN, name):
+            expected = "a tag's name: a lower-case letter, then up to 62 of a-z, 0-9, _, . and -"
+            complaints.append(Complaint(None, "name", expected, repr(name[:80])))
+        if len(value) > MAX_VALUE or not value.isprintable():
+            expected = f"at most {MAX_VALUE} printable characters"
+            complaints.append(Complaint(None, "value", expected, repr(value[:40])))
+    if complaints:
+        raise InvalidInput(complaints)

@@ -1,0 +1,170 @@
+"""The template: a process that has imported the numeric libraries and forks a child whenever its owner asks for one.
+
+    python -P -m ml_pipeline.apps.ml.isolation.template FD
+
+FD is its end of a socket pair. The owner sends one byte with the child's socket attached; the answer is the child's pid
+with its pidfd attached. When the owner is gone, however it ended, so are the template and its children. It runs no
+model.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import logging
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from ml_pipeline.apps.ml.isolation import child
+
+PID = struct.Struct("!i")
+LIBRARIES = (
+    "joblib",
+    "numpy",
+    "onnxruntime",
+    "pandas",
+    "skops.io",
+    "sklearn.calibration",
+    "sklearn.cluster",
+    "sklearn.compose",
+    "sklearn.decomposition",
+    "sklearn.ensemble",
+    "sklearn.feature_extraction.text",
+    "sklearn.feature_selection",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.naive_bayes",
+    "sklearn.neighbors",
+    "sklearn.neural_network",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+    "sklearn.svm",
+    "sklearn.tree",
+    "ml_pipeline.apps.ml.loader",
+    "ml_pipeline.apps.ml.runtimes.onnx",
+    "ml_pipeline.apps.ml.runtimes.python",
+    "ml_pipeline.apps.ml.runtimes.sklearn",
+)
+_PR_SET_CHILD_SUBREAPER = 36
+
+logger = logging.getLogger(__name__)
+
+
+class Template:
+    """The process's one object: its owner's socket and the pids of its children."""
+
+    def __init__(self, owner: socket.socket) -> None:
+        self._owner = owner
+        self._children: set[int] = set()
+
+    def run(self) -> None:
+        """Returns when the owner is gone; every child was told to end by then."""
+        wakeup, woken = socket.socketpair()
+        for end in (wakeup, woken):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, _ignored)
+        signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._owner, selectors.EVENT_READ)
+            selector.register(wakeup, selectors.EVENT_READ)
+            try:
+                while True:
+                    ready = {key.fileobj for key, _ in selector.select()}
+                    if wakeup in ready:
+                        wakeup.recv(4096)
+                        self._reap()
+                    if self._owner in ready and not self._bear():
+                        break
+            finally:
+                for pid in self._children:
+                    _end_group(pid)
+
+    def _bear(self) -> bool:
+        _, received, _, _ = socket.recv_fds(self._owner, 1, 1)
+        if not received:
+            return False
+        _check_alone()
+        own = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            child.live(socket.socket(fileno=received[0]), own)
+        os.close(received[0])
+        self._children.add(pid)
+        # The child does the same: whoever comes first, from here on it can be ended as a group.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        # Only this process reaps the child, so the number means it for as long as this takes.
+        pidfd = os.pidfd_open(pid)
+        socket.send_fds(self._owner, [PID.pack(pid)], [pidfd])
+        os.close(pidfd)
+        return True
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            # Looked at first and removed after: until then its number is not given to another group.
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                pid = found.si_pid
+                if pid in self._children:
+                    self._children.remove(pid)
+                    _end_group(pid)
+                    _report(found)
+                os.waitpid(pid, 0)
+
+
+def main() -> None:
+    """Imports the libraries and serves the owner at the other end of the descriptor in the command line."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    owner = socket.socket(fileno=int(sys.argv[1]))
+    # A stop of the whole service comes to the owner, who finishes what is under way and then leaves.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    # What a child started and left behind is reaped here too.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    _check_alone()
+    # The collector would write to every object, and so copy every page that children share.
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError):
+        Template(owner).run()
+
+
+def _check_alone() -> None:
+    # A lock that another thread holds at a fork stays locked in the child for ever.
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads != 1:
+        raise SystemExit(f"The template has {threads} threads: a library started them when it was imported.")
+
+
+def _end_group(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _report(found: os.waitid_result) -> None:
+    status = found.si_status
+    if found.si_code == os.CLD_EXITED and status != 0:
+        logger.warning("child %s ended with code %s", found.si_pid, status)
+    # Children are ended by SIGKILL when they are late or not needed any more; their owner says so.
+    elif found.si_code != os.CLD_EXITED and status != signal.SIGKILL:
+        logger.warning("child %s was ended by signal %s: %s", found.si_pid, status, signal.strsignal(status))
+
+
+def _ignored(number: int, frame: FrameType | None) -> None:
+    """Only the wake-up of the selector matters."""
+
+
+if __name__ == "__main__":
+    main()

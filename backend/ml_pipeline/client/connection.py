@@ -1,0 +1,129 @@
+"""One connection to a server: requests out, JSON or an error back. The only module that knows httpx."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+
+from ml_pipeline.errors import Complaint, ForeignReply, InvalidInput, NotReachable, Refused
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+PAGE_ROWS = 1_000
+_URL = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w.~/-]*)?", re.ASCII)
+
+
+class Answer(NamedTuple):
+    """A reply that is no error: HTTP's status, the JSON value (None for an empty body), and the next page's query."""
+
+    status: int
+    value: Any
+    next_page: Mapping[str, str] | None = None
+
+
+def path(*segments: object) -> str:
+    """The address under `/api/v1` that `segments` name. Raises InvalidInput for one that would lead elsewhere."""
+    for segment in segments:
+        # httpx resolves dots as a browser does, and the request would go to another route.
+        if str(segment) in {"", ".", ".."}:
+            raise InvalidInput([Complaint(None, None, "a name or an id", repr(str(segment)))])
+    return "/api/v1/" + "/".join(quote(str(segment), safe="@") for segment in segments)
+
+
+class Connection:
+    """Requests to the server at `url`, each with the API key; opened with the first one, kept until `close`."""
+
+    def __init__(self, url: str | None, api_key: str | None, timeout_s: float) -> None:
+        """Raises InvalidInput for what is no address or cannot be a key; the key itself is never shown."""
+        self.url = (url or os.environ.get("ML_PIPELINE_URL") or DEFAULT_URL).rstrip("/")
+        if not _URL.fullmatch(self.url):
+            got = "one with a password in it" if "@" in self.url else repr(self.url[:100])
+            raise InvalidInput([Complaint(None, "url", f"an address such as {DEFAULT_URL}", got)])
+        key = (api_key or os.environ.get("ML_PIPELINE_API_KEY") or "").strip()
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise InvalidInput([Complaint(None, "api_key", "an API key", "text that holds other characters")])
+        self.timeout_s = timeout_s
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    def close(self) -> None:
+        """No request after this one."""
+        self._http.close()
+
+    def ask(
+        self,
+        method: str,
+        address: str,
+        *,
+        answers: tuple[int, ...] = (),
+        timeout_s: float | None = None,
+        **content: Any,
+    ) -> Answer:
+        """The answer to one request, sent once. `answers` are error statuses to be taken for answers all the same.
+
+        `content` is what httpx takes: `json`, `content`, `params`, `data`, `files`, `headers`. Raises Refused,
+        NotReachable and ForeignReply.
+        """
+        limit_s = timeout_s or self.timeout_s
+        try:
+            reply = self._http.request(
+                method, address, timeout=httpx.Timeout(limit_s, connect=self.timeout_s), **content
+            )
+        except httpx.TimeoutException:
+            raise NotReachable(
+                f"{self.url} gave no answer within {limit_s:g} s. It may have done what was asked all the same."
+            ) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise NotReachable(f"{self.url} is not reachable: {error}. ML_PIPELINE_URL names the server.") from None
+        return self._answer(reply, answers)
+
+    def pages(self, address: str, params: Mapping[str, Any], limit: int | None = None) -> list[Any]:
+        """The items of a list, page after page, at most `limit` of them."""
+        return list(self._items(address, params, limit))
+
+    def _items(self, address: str, params: Mapping[str, Any], limit: int | None) -> Iterator[Any]:
+        query: Mapping[str, Any] | None = {"limit": str(min(limit or PAGE_ROWS, PAGE_ROWS)), **params}
+        left = limit
+        while query:
+            answer = self.ask("GET", address, params=query)
+            for item in answer.value:
+                if left == 0:
+                    return
+                yield item
+                left = None if left is None else left - 1
+            # Only the query: behind a proxy the address itself may name a host that must not see the key.
+            query = answer.next_page if left != 0 else None
+
+    def _answer(self, reply: httpx.Response, answers: tuple[int, ...]) -> Answer:
+        if reply.status_code == 204:
+            return Answer(204, None)
+        try:
+            value = reply.json()
+        except ValueError:
+            raise self._foreign(reply) from None
+        if reply.is_success or reply.status_code in answers:
+            link = reply.links.get("next", {}).get("url")
+            return Answer(reply.status_code, value, dict(httpx.URL(link).params) if link else None)
+        error = value.get("error") if isinstance(value, dict) else None
+        if not (isinstance(error, dict) and {"code", "message"} <= set(error)):
+            raise self._foreign(reply)
+        after = reply.headers.get("Retry-After", "")
+        raise Refused(
+            reply.status_code,
+            str(error["code"]),
+            str(error["message"]),
+            error.get("details"),
+            int(after) if after.isdigit() else None,
+        )
+
+    def _foreign(self, reply: httpx.Response) -> ForeignReply:
+        kind = reply.headers.get("Content-Type", "").partition(";")[0] or "no type"
+        moved = f" and points to {reply.headers['Location']}" if reply.has_redirect_location else ""
+        return ForeignReply(
+            f"{self.url} answered {reply.status_code} with {kind}{moved}, which is no reply of ML_Pipeline: "
+            "a proxy or another server stands there. ML_PIPELINE_URL names the server."
+        )
