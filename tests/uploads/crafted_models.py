@@ -26,7 +26,7 @@ def _fitted(model: Any) -> Any:
 
 
 def crafted_tree() -> DecisionTreeClassifier:
-    """A tree whose right branch leads far away; whoever lists what it has reads it too, and ends there."""
+    """A tree whose right branch leads far away; a converter lists what the tree has, goes there too, and ends."""
     made = _fitted(DecisionTreeClassifier(random_state=0))
     state = made.tree_.__getstate__()
     nodes = state["nodes"].copy()

@@ -15,7 +15,6 @@ import crafted_models
 import httpx
 import processes
 import pytest
-import refusals
 import wine
 from homes import Home
 from servers import Server, wait_until
@@ -132,8 +131,16 @@ def _asked_or_cut(server: Server) -> list[int]:
         return []
 
 
-def test_a_tree_that_cannot_be_listed_is_refused(server: Server) -> None:
+def test_a_tree_that_crashes_its_converter_is_served_as_it_came(server: Server) -> None:
     crafted = crafted_models.skops_file(crafted_models.crafted_tree())
-    files = wine.files(crafted, "m.skops", crafted_models.sound_rows())
-    (message,) = refusals.refused(server, {"crafted": files}).values()
-    assert "SIGSEGV" in message
+    form, files = wine.form("tree", endpoint="crafted"), wine.files(crafted, "m.skops", crafted_models.sound_rows())
+    with server.client("manage") as client:
+        reply = client.post(wine.UPLOADS, data=form, files=files)
+    assert reply.status_code == 201, reply.text
+    record = reply.json()
+    assert (record["runtime"], record["is_isolated"]) == ("sklearn", True)
+    assert "SIGSEGV" in record["runtime_reason"]
+    path = "/api/v1/crafted/predict"
+    assert _asked(server, path, crafted_models.SOUND) == [200]
+    assert _asked(server, path, crafted_models.FATAL) == [503]
+    wait_until(lambda: _asked(server, path, crafted_models.SOUND) == [200])

@@ -18,6 +18,7 @@ from ml_pipeline.apps.ml.registration import candidates, interface, materials, r
 from ml_pipeline.apps.ml.registration.candidates import Compiled
 from ml_pipeline.apps.ml.registration.materials import Material
 from ml_pipeline.apps.ml.registration.submission import (
+    COMPILING,
     METADATA,
     FileGiven,
     Registered,
@@ -83,8 +84,8 @@ def examine(submission: Submission, folder: Path, report: Callable[[str], None])
     if isinstance(native.runtime, SklearnRuntime):
         candidates.refuse_unlike_pipeline(native, native.runtime, proving)
     understood = Understood(about, material, signature, native, strings, sample, proving, reference)
-    report("compiling it and proving that it answers alike")
-    compiled = _compiled(understood)
+    report(COMPILING)
+    compiled = _compiled(understood, submission.uncompilable)
     report("measuring it")
     files = _files(understood, compiled)
     trial = bundles.write_bundle(folder / "trial", _manifest(understood, compiled), files)
@@ -130,7 +131,7 @@ def _answers(algorithm: Algorithm, rows: list[dict[str, Any]]) -> bool:
     return True
 
 
-def _compiled(understood: Understood) -> Compiled:
+def _compiled(understood: Understood, uncompilable: str) -> Compiled:
     material = understood.material
     if material.onnx is not None:
         unbounded = onnx_models.unbounded_operators(material.onnx)
@@ -139,6 +140,8 @@ def _compiled(understood: Understood) -> Compiled:
         return Compiled("its class predicts in Python")
     if understood.strings == "category":
         return Compiled("ONNX is not possible: it was trained on categories of pandas, which ONNX does not have")
+    if uncompilable:
+        return Compiled(f"ONNX is not possible: {uncompilable}")
     return candidates.compiled(understood.native, material.pipeline, understood.proving)
 
 

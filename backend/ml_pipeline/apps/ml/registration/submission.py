@@ -12,6 +12,8 @@ from ml_pipeline.errors import InvalidArtifact
 
 ARTIFACT_KINDS = ("onnx", "skops", "zip", "folder")
 TABLE_KINDS = ("csv", "parquet")
+# The one step that a model may fail and serve all the same, as it came.
+COMPILING = "compiling it and proving that it answers alike"
 # What an upload may say about its model beside the files; all optional.
 METADATA = (
     "algorithm",
@@ -37,13 +39,17 @@ class FileGiven:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One upload. `trusted_keys`: public keys, in base64, whose owners may vouch for a joblib."""
+    """One upload. `trusted_keys`: public keys, in base64, whose owners may vouch for a joblib.
+
+    `uncompilable`: why it is not to be compiled, where that was tried and ended the process; "" else.
+    """
 
     artifact: FileGiven
     sample: FileGiven | None = None
     reference: FileGiven | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     trusted_keys: tuple[str, ...] = ()
+    uncompilable: str = ""
 
     def to_json(self) -> str:
         """The submission as text."""

@@ -15,14 +15,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.isolation import limits
 from ml_pipeline.apps.ml.isolation.limits import Limits
-from ml_pipeline.apps.ml.registration.submission import FileGiven, Registered, Submission, work_files
+from ml_pipeline.apps.ml.registration.submission import COMPILING, FileGiven, Registered, Submission, work_files
 from ml_pipeline.errors import InvalidArtifact
 
 logger = logging.getLogger(__name__)
@@ -63,11 +63,32 @@ class Outcome:
     registered: Registered
 
 
+class ExaminationEnded(InvalidArtifact):
+    """The process that examined it ended in the middle of `step`, or was ended there."""
+
+    def __init__(self, message: str, step: str) -> None:
+        super().__init__(message)
+        self.step = step
+
+
 def examined(submission: Submission, folder: Path, *, memory_bytes: int) -> Outcome:
     """The outcome of the submission, worked out in the empty folder `folder`. Raises InvalidArtifact with the reason.
 
     The child has no secret in its environment, no network where the system can deny it, and at most `memory_bytes`.
+    Where a converter crashes or takes too long, a second child examines the model without compiling it.
     """
+    try:
+        return _attempt(submission, folder, memory_bytes)
+    except ExaminationEnded as ended:
+        if ended.step != COMPILING:
+            raise
+        logger.warning("%s Examined again, to be served as it came.", ended.message)
+        again = folder / "again"
+        again.mkdir()
+        return _attempt(replace(submission, uncompilable=ended.message.rstrip(".")), again, memory_bytes)
+
+
+def _attempt(submission: Submission, folder: Path, memory_bytes: int) -> Outcome:
     request, bundle_folder, record = work_files(folder)
     request.write_text(submission.to_json(), encoding="utf-8")
     allowed = Limits(memory_bytes=memory_bytes, cpu_s=TOTAL_CPU_S, file_bytes=MAX_FILE_BYTES, nice=NICE)
@@ -119,7 +140,7 @@ def _watch(process: subprocess.Popen[bytes], pipe: int, megabytes: float) -> Non
         if poller.poll(POLL_S * 1e3):
             piece = os.read(pipe, 65_536)
             if not piece:
-                raise InvalidArtifact(_crash(process, step))
+                raise ExaminationEnded(_crash(process, step), step)
             *lines, pending = (pending + piece).split(b"\n")
             if len(pending) > MAX_LINE_BYTES:
                 raise InvalidArtifact("The registration ended without a record.")
@@ -133,9 +154,14 @@ def _watch(process: subprocess.Popen[bytes], pipe: int, megabytes: float) -> Non
                 limit = STEPS.get(step, LATER_STEP)
                 begun, cpu_before = time.monotonic(), _cpu_s(process.pid)
         more = limit.s_a_megabyte * megabytes
-        spent, passed = _cpu_s(process.pid) - cpu_before, time.monotonic() - begun
-        if spent > limit.cpu_s + more or passed > limit.clock_s + 2 * more:
-            raise InvalidArtifact(f"It took too long while {step}: more than {min(spent, passed):.0f} seconds.")
+        if _cpu_s(process.pid) - cpu_before > limit.cpu_s + more:
+            raise _too_long(step, f"{limit.cpu_s + more:.0f} seconds of processor time")
+        if time.monotonic() - begun > limit.clock_s + 2 * more:
+            raise _too_long(step, f"{limit.clock_s + 2 * more:.0f} seconds")
+
+
+def _too_long(step: str, allowed: str) -> ExaminationEnded:
+    return ExaminationEnded(f"It took too long while {step}: more than {allowed}.", step)
 
 
 def _fact(line: bytes) -> dict[str, Any]:
