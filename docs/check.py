@@ -37,11 +37,18 @@ LIMITS = (
     ("length of a unit", "apps.predictions.doors.exchange", "MAX_UNIT", "characters"),
     ("length of an algorithm's name or version", "apps.endpoints.algorithms", "MAX_NAME", "characters"),
     ("length of a tag's value", "apps.endpoints.tags", "MAX_VALUE", "characters"),
+    ("length of an uploaded file's name", "apps.endpoints.storages", "MAX_FILE_NAME", "characters"),
+    ("size of an upload's metadata", "apps.endpoints.api.uploads", "MAX_METADATA", "bytes"),
+    ("uploads on their way in, in one process", "apps.predictions.doors.uploads", "MAX_AT_ONCE", "uploads"),
+    ("registrations at once in one process", "apps.endpoints.registrations", "MAX_AT_ONCE", "registrations"),
     ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
     ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
     ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),
-    ("interval at which the revision is polled", "apps.predictions.routing", "POLL_INTERVAL_S", "seconds"),
+    ("interval at which the revision is polled", "apps.predictions.keeper", "POLL_INTERVAL_S", "seconds"),
     ("threads for predictions under ASGI", "apps.predictions.doors.asgi", "THREADS", "threads"),
+    ("threads that wait for slow algorithms under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
+    ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),
+    ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
 )
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")

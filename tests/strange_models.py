@@ -40,10 +40,21 @@ class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [0.25, 0.75]
 
 
-def write_strange_bundle(folder: Path) -> Path:
+class SlowToLoad(StrangeClassifier):  # type: ignore[misc]
+    """Is loaded once there is a file at `path`."""
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._answer(f"wait {self.path}")
+
+
+def write_strange_bundle(folder: Path, classifier: StrangeClassifier | None = None) -> Path:
     """The bundle of a StrangeClassifier at `folder`."""
     model = io.BytesIO()
-    joblib.dump(StrangeClassifier(), model)
+    joblib.dump(classifier or StrangeClassifier(), model)
     signature = Signature((Feature("order", "string"),), "classification", ("no", "yes"))
     manifest = {"name": "strange", "algorithm": "pipeline", "signature": signature.to_json()}
     files = {bundles.JOBLIB_MODEL: model.getvalue(), bundles.SAMPLE_CSV: b"order\nfine\n"}

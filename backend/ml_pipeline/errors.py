@@ -94,7 +94,14 @@ class AlgorithmFailed(MLPipelineError):
 
 
 class Overloaded(MLPipelineError):
-    """More rows are under way than the queue holds; try again shortly."""
+    """More rows, or more uploads, are under way than there is room for.
+
+    `retry_after_s` says when to try again, where that is not at once.
+    """
+
+    def __init__(self, message: str, details: Any = None, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message, details)
+        self.retry_after_s = retry_after_s
 
 
 class AlgorithmNotReady(MLPipelineError):

@@ -15,6 +15,8 @@ ONNX = "ONNX equals the pipeline"
 UNEQUAL = "ONNX is not equal"
 LOCALE = "depends on the machine's locale"
 CATEGORIES = "categories of pandas"
+APART = "other labels than the most probable ones"
+NO_CONVERTER = "ONNX is not possible"
 # Each kind, and what its record says of why it is served as it is.
 REASONS = {
     "ridge": ONNX,
@@ -26,7 +28,17 @@ REASONS = {
     "bayes": ONNX,
     "perceptron": ONNX,
     "svc": ONNX,
-    "svc_probability": ONNX,
+    "svc_probability": APART,
+    "svc_agreed": APART,
+    "svc_several": APART,
+    "fixed_threshold": APART,
+    "tuned_threshold": APART,
+    "column_selector": ONNX,
+    "several_jobs": LOCALE,
+    "grid_search": ONNX,
+    "gaussian_process": NO_CONVERTER,
+    "splines": NO_CONVERTER,
+    "tweedie": ONNX,
     "calibrated": ONNX,
     "stacking": ONNX,
     "components": ONNX,
@@ -69,6 +81,8 @@ def kinds() -> dict[str, Kind]:
     made = [
         *zoo_pipelines.regressions(),
         *zoo_pipelines.classifiers(),
+        *zoo_pipelines.named_apart(),
+        *zoo_pipelines.searched(),
         *zoo_pipelines.tables(),
         *zoo_pipelines.texts(),
         *zoo_pipelines.boosting(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -16,12 +16,15 @@ from sklearn.ensemble import (
     StackingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+from sklearn.linear_model import LogisticRegression, Ridge, TweedieRegressor
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, SplineTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from zoo import Kind, of_pipeline
@@ -72,6 +75,64 @@ def classifiers() -> list[Kind]:
         of_pipeline("bare_no_names", GaussianNB().fit(frame.to_numpy(), words), asked, asked.to_numpy()),
     ]
     return kinds
+
+
+def named_apart() -> list[Kind]:
+    """Classifiers that do not call the most probable class: close decisions, some of which fall on either side."""
+    frame, target = wines()
+    frame = frame[["alcohol", "hue"]]
+    words = np.array(["barolo", "grignolino", "barbera"])[target]
+    is_barolo = np.where(target == 0, "yes", "no")
+    # Of the rows that are asked none shows that the two may differ.
+    agreed = make_pipeline(StandardScaler(), SVC(probability=True, random_state=0)).fit(frame, is_barolo)
+    asked = frame[agreed.predict(frame) == agreed.classes_[agreed.predict_proba(frame).argmax(axis=1)]]
+    several = make_pipeline(StandardScaler(), SVC(probability=True, random_state=0)).fit(frame, words)
+    threshold = FixedThresholdClassifier(LogisticRegression(), threshold=0.2, pos_label="yes").fit(frame, is_barolo)
+    tuned = TunedThresholdClassifierCV(LogisticRegression(), random_state=0).fit(frame, is_barolo)
+    kinds = [
+        of_pipeline("svc_agreed", agreed, asked, runtime="sklearn"),
+        of_pipeline("svc_several", several, frame, runtime="sklearn"),
+        of_pipeline("fixed_threshold", threshold, frame, runtime="sklearn"),
+        of_pipeline("tuned_threshold", tuned, frame, runtime="sklearn"),
+    ]
+    for kind, model in zip(kinds[1:3], (several, threshold), strict=True):
+        # Or the kind proves nothing.
+        assert list(kind.truth[0]) != list(model.classes_[kind.truth[1].argmax(axis=1)])
+    return kinds
+
+
+def searched() -> list[Kind]:
+    """What a search, a selector, kernels and splines leave in a fitted pipeline; and steps of several jobs."""
+    frame, words = mixed()
+    asked = frame.tail(ASKED)
+    selected = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_include=object)),
+        (StandardScaler(), make_column_selector(dtype_include=np.number)),
+    )
+    reviews, moods = sentences()
+    texts = reviews.to_frame().assign(title=reviews.str[:12])
+    jobs = ColumnTransformer([("text", TfidfVectorizer(), "text"), ("title", TfidfVectorizer(), "title")], n_jobs=-1)
+    forest = RandomForestClassifier(10, n_jobs=-1, random_state=0)
+    grid = {"logisticregression__C": [0.1, 1.0]}
+    search = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), grid, cv=3, scoring="roc_auc")
+    numbers = frame[["visits", "spent"]].astype(float)
+    gaussian = make_pipeline(StandardScaler(), GaussianProcessClassifier(ConstantKernel() * RBF(), random_state=0))
+    models: dict[str, tuple[Any, Any, Any]] = {
+        "column_selector": (make_pipeline(selected, LogisticRegression()), frame, words),
+        "several_jobs": (make_pipeline(jobs, forest), texts, moods),
+        "grid_search": (search, numbers, words == "stays"),
+        "gaussian_process": (gaussian, numbers, words),
+        "splines": (make_pipeline(SplineTransformer(), LogisticRegression()), numbers, words),
+        "tweedie": (
+            make_pipeline(StandardScaler(), TweedieRegressor(power=1.5)),
+            numbers[["visits"]],
+            numbers["spent"],
+        ),
+    }
+    return [
+        of_pipeline(name, model.fit(rows, truth), rows.loc[asked.index] if rows is not texts else rows.tail(ASKED))
+        for name, (model, rows, truth) in models.items()
+    ]
 
 
 def tables() -> list[Kind]:

@@ -14,6 +14,8 @@ from homes import Home
 from servers import Server
 from terminals import run
 
+from ml_pipeline.client import Client
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -37,6 +39,26 @@ def about(tmp_path: Path) -> Path:
     path = tmp_path / "about.json"
     path.write_text(json.dumps({"metrics": {"accuracy": 0.9}, "tags": {"team": "numbers", "stage": "one"}}))
     return path
+
+
+def test_a_key_that_may_not_read_registers_and_promotes(server: Server, files: dict[str, Path], endpoint: str) -> None:
+    named = ("--endpoint", endpoint, "--name", "signs", "--version", "1", "--sample", str(files["rows.csv"]))
+    register = ("register", str(files["m.skops"]), *named, "--promote")
+    done = run(server, *register, scope="manage")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.splitlines()[1] == f"signs 1 is in production under {endpoint} now."
+
+    with Client(server.url, server.home.keys["admin"]) as client:
+        client.archive(endpoint, "1")
+    for options in ((), ("--json",)):
+        refused = run(server, *register, *options, scope="manage")
+        assert refused.returncode == 1
+        assert "testing first" in refused.stderr
+        if options:
+            record = json.loads(refused.stdout)
+            assert (record["created"], record["version"], record["promotion"]) == (False, "1", None)
+        else:
+            assert refused.stdout.startswith(f"Registered before, unchanged: signs 1 under {endpoint} with the id ")
 
 
 def test_the_command_registers_and_promotes(server: Server, files: dict[str, Path], endpoint: str, about: Path) -> None:

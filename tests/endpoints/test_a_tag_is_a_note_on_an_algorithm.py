@@ -44,8 +44,10 @@ def test_it_is_put_changed_and_removed(client: httpx.Client, address: str) -> No
     assert put("review", " bob, é ")[0] == 200
     assert put("data.set-2_b", "")[0] == 201
     assert client.get(address).json()["tags"] == {"data.set-2_b": "", "review": " bob, é "}
+    assert client.get(f"{address}/tags/review").json() == {"name": "review", "value": " bob, é "}
     assert client.delete(f"{address}/tags/review").status_code == 204
     assert client.delete(f"{address}/tags/review").status_code == 404
+    assert client.get(f"{address}/tags/review").status_code == 404
     assert client.get(address).json()["tags"] == {"data.set-2_b": ""}
 
 
@@ -89,6 +91,7 @@ def test_what_breaks_a_rule_changes_nothing(
     assert client.put(f"{address}/tags/{name}", json=body).status_code == status
     assert client.get(address).json()["tags"] == {}
     assert client.delete(f"{address}/tags/{name}").status_code == 404
+    assert client.get(f"{address}/tags/{name}").status_code == 404
     assert client.put(f"/api/v1/mlalgorithms/999/tags/{name}", json={"value": "x"}).status_code == 404
 
 
@@ -126,6 +129,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is() -> None:
     with CaptureQueriesContext(connection) as long:
         rows = listed()
     assert len(long) == len(short)
+    assert not any("reference_profile" in query["sql"] for query in long)
     assert [(row["tags"], row["aliases"]) for row in rows] == [
         ({"a": version, "b": ""}, [f"v{version}"]) for version in "654321"
     ]

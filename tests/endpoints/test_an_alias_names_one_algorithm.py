@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 from registered import algorithm
 
+from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.endpoints import aliases, endpoints, statuses
 from ml_pipeline.apps.endpoints.models import EndpointAlias
 from ml_pipeline.apps.events import revisions
@@ -30,6 +32,21 @@ def test_it_is_made_moved_and_removed() -> None:
     assert named() == {"next": "2"}
     with pytest.raises(NotFound):
         aliases.remove(endpoint, "candidate")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_read_over_http() -> None:
+    one, other = algorithm("1"), algorithm("1", endpoint="other")
+    aliases.put(one.parent_endpoint, "candidate", one, actor="ann")
+    _, secret = keys.create("reader", ["read"])
+    browser = Client(headers={"Authorization": f"Bearer {secret}"})
+    (listed,) = browser.get("/api/v1/endpoints/demo/aliases").json()
+    assert (listed["algorithm"], listed["created_by"]) == ("model", "ann")
+    assert browser.get("/api/v1/endpoints/demo/aliases/candidate").json() == listed
+    assert browser.get(f"/api/v1/endpoints/{other.parent_endpoint.name}/aliases/candidate").status_code == 404
+    for name in ("next", "Candidate", "a%00", "a" * 64):
+        assert browser.get(f"/api/v1/endpoints/demo/aliases/{name}").status_code == 404, name
+    assert browser.get("/api/v1/endpoints/demo/aliases/candidate?colour=red").status_code == 400
 
 
 def test_every_change_raises_the_revision_and_nothing_else_does() -> None:

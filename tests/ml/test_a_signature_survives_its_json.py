@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from ml_pipeline.apps.ml.signature import Feature, Signature, inferred_feature
 from ml_pipeline.errors import InvalidArtifact
 
-TEXT = some.text(some.characters(exclude_categories=["Cs"]))
+TEXT = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 FEATURES = some.lists(
     some.builds(
         Feature,
@@ -20,6 +20,14 @@ FEATURES = some.lists(
         some.sampled_from(["integer", "number", "string", "boolean"]),
         some.booleans(),
         some.lists(TEXT, max_size=3).map(tuple),
+    )
+    | some.builds(
+        Feature,
+        TEXT,
+        some.sampled_from(["integer", "string"]),
+        some.booleans(),
+        some.lists(TEXT, min_size=1, max_size=3).map(tuple),
+        some.just(True),
     ),
     min_size=1,
     max_size=5,
@@ -69,6 +77,8 @@ def test_nullable_and_categories_may_be_left_out() -> None:
         {**GOOD, "features": [{"name": "a", "type": ["number"]}]},
         {**GOOD, "features": [{"name": "a", "type": "string", "categories": None}]},
         {**GOOD, "features": GOOD["features"] * 2},
+        {**GOOD, "features": [{"name": "a", "type": "string", "closed": True}]},
+        {**GOOD, "features": [{"name": "a", "type": "number", "categories": ["1"], "closed": True}]},
         {**GOOD, "task": "clustering"},
         {**GOOD, "task": None},
         {**GOOD, "task": ["classification"]},
@@ -96,7 +106,7 @@ def test_what_is_no_signature_is_refused(document: Any) -> None:
         ([True, False], Feature("x", "boolean")),
         (["b", "a", "b"], Feature("x", "string", categories=("a", "b"))),
         (["b", None], Feature("x", "string", nullable=True, categories=("b",))),
-        ([None], Feature("x", "string", nullable=True)),
+        ([None], Feature("x", "number", nullable=True)),
         ([str(number) for number in range(201)], Feature("x", "string")),
     ],
 )
@@ -108,3 +118,14 @@ def test_a_feature_is_inferred_from_its_cells(cells: list[Any], feature: Feature
 def test_cells_of_two_kinds_are_no_feature(cells: list[Any]) -> None:
     with pytest.raises(InvalidArtifact, match="'x'"):
         inferred_feature("x", cells)
+
+
+@pytest.mark.parametrize("character", ["\x00", "\ud800"])
+def test_what_no_request_may_contain_is_named(character: str) -> None:
+    strange = f"a{character}b"
+    with pytest.raises(InvalidArtifact, match=r"The label contains NUL or a lone surrogate.*a.*b"):
+        Signature.from_json({**GOOD, "labels": ["no", strange]})
+    with pytest.raises(InvalidArtifact, match="The feature contains NUL"):
+        Signature.from_json({**GOOD, "features": [{"name": strange, "type": "number"}]})
+    with pytest.raises(InvalidArtifact, match="The category of the feature 'city' contains NUL"):
+        Signature.from_json({**GOOD, "features": [{"name": "city", "type": "string", "categories": [strange]}]})

@@ -138,6 +138,39 @@ def test_categories_never_seen_are_values_like_others() -> None:
     assert accepted(sex="ünknown 🦄")["sex"] == "ünknown 🦄"
 
 
+CLOSED = Signature(
+    (
+        Feature("city", "string", nullable=True, categories=("Lima", "Oslo"), is_closed=True),
+        Feature("class", "integer", categories=("1", "2", "3"), is_closed=True),
+    ),
+    "regression",
+)
+
+
+def test_of_a_closed_feature_only_its_categories_are_values() -> None:
+    assert CLOSED.rows([{"city": "Oslo", "class": 3.0}, {"class": 1}]) == [
+        {"city": "Oslo", "class": 3},
+        {"city": None, "class": 1},
+    ]
+    with pytest.raises(InvalidInput) as refusal:
+        CLOSED.rows([{"city": "Oslo", "class": 2}, {"city": "oslo", "class": 4}])
+    assert [(one.row, one.field, one.expected, one.got) for one in refusal.value.complaints] == [
+        (1, "city", 'one of "Lima", "Oslo"', '"oslo"'),
+        (1, "class", 'one of "1", "2", "3"', "4"),
+    ]
+    assert CLOSED.rows([{"city": "Lima", "class": "2"}], coerce=True)[0]["class"] == 2
+
+
+def test_what_is_expected_of_a_closed_feature_stays_short() -> None:
+    many = tuple(f"{number:06}" * 1_000 for number in range(5_000))
+    signature = Signature((Feature("code", "string", categories=many, is_closed=True),), "regression")
+    with pytest.raises(InvalidInput) as refusal:
+        signature.rows([{"code": "x"}])
+    (complaint,) = refusal.value.complaints
+    assert complaint.expected.endswith('…" and 4,990 more')
+    assert len(complaint.expected) < 500
+
+
 def test_rows_are_not_changed() -> None:
     rows = [{**NEEDED, "age": 39.0, "country": ""}, {**NEEDED, "hours-per-week": 40}]
     before = copy.deepcopy(rows)

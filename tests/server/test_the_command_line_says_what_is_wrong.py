@@ -15,6 +15,9 @@ from homes import REPOSITORY, Home
 from people import PERSON
 from servers import free_port
 
+from ml_pipeline import __version__
+from ml_pipeline.apps.ml.bundles import write_bundle
+
 COMMAND = str(Path(sys.executable).parent / "ml-pipeline")
 WITHOUT_SERVER = "import sys; sys.modules['django'] = None; from ml_pipeline.cli import main; main()"
 
@@ -27,6 +30,24 @@ def test_wrong_use_exits_with_2(home: Home) -> None:
 def test_help_names_every_command(home: Home) -> None:
     shown = home.run(COMMAND, "--help").stdout
     assert all(name in shown for name in ("demo", "serve", "migrate", "keys"))
+
+
+def test_the_version_is_told(home: Home) -> None:
+    assert home.run(COMMAND, "--version").stdout == f"ml-pipeline {__version__}\n"
+
+
+def test_a_bundle_without_a_name_is_registered_under_none(home: Home, tmp_path: Path, bundles: Path) -> None:
+    files = {path.name: path.read_bytes() for path in (bundles / "decision_tree").iterdir()}
+    manifest = json.loads(files.pop("manifest.json"))
+    nameless = {key: value for key, value in manifest.items() if key not in ("name", "files", "format")}
+    write_bundle(tmp_path / "bundle", nameless, files)
+    register = ("register", str(tmp_path / "bundle"), "--endpoint", "shop", "--version", "1")
+    refused = home.manage(*register, check=False)
+    assert (refused.returncode, "give one by --name" in refused.stderr) == (1, True), refused.stderr
+    told = home.manage(*register, "--name", "tree").stdout
+    assert told.startswith("Registered tree 1 as algorithm ")
+    assert told.endswith(").\n")
+    assert ".)" not in told
 
 
 def test_without_the_extra_the_remedy_is_named(tmp_path: Path) -> None:

@@ -148,3 +148,13 @@ def test_what_a_kill_left_half_written_is_cleared(home: Home, start: Callable[..
     (home.folder / "work" / "registration-dead").mkdir()
     (home.folder / "work" / "registration-dead" / "lock").touch()
     assert _check_clean(home) == 4
+
+
+def test_what_else_lies_in_the_work_folder_is_left_alone(home: Home, start: Callable[..., Server]) -> None:
+    start("asgi").kill()
+    work = home.folder / "work"
+    (work / "lost+found").mkdir()
+    (work / "notes.txt").write_text("an operator's")
+    (work / ".registration-begun").mkdir()
+    assert json.loads(home.python(_CLEARED))[1] == 1
+    assert {path.name for path in work.iterdir()} == {"lost+found", "notes.txt"}

@@ -121,6 +121,12 @@ def test_what_it_started_ends_with_it(server: Server, tmp_path: Path) -> None:
     wait_until(lambda: not processes.is_alive(int(started.read_text())))
 
 
+def test_what_it_prints_reaches_no_log(server: Server) -> None:
+    (message,) = refusals.refused(server, {"shout": ordered.files("shout forged!")}).values()
+    assert "was loud" in message
+    assert "forged!" not in server.log_path.read_text()
+
+
 def test_an_artifact_without_its_rows_is_told_what_it_lacks(server: Server) -> None:
     files = {"artifact": ("model.skops", io.BytesIO(wine.skops_file()))}
     (message,) = refusals.refused(server, {"rows": files}).values()

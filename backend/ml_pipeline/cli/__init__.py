@@ -5,11 +5,14 @@ What a command needs is imported when it runs, so that `--help` is there at once
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from ml_pipeline import __version__
 from ml_pipeline.cli import predictions, registry, server
 
-app = typer.Typer(help="From a trained model to production.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
 app.command()(server.serve)
 app.command()(server.migrate)
@@ -19,6 +22,21 @@ app.command()(predictions.predict)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ml-pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From a trained model to production."""
 
 
 def main() -> None:

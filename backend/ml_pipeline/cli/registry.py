@@ -58,15 +58,22 @@ def register(
             output=_output(output),
             metadata=given,
         )
-        step = client.promote(endpoint, version, algorithm=name, reason="promoted at registration") if promote else None
-    if as_json:
-        terminal.show_json({**record, "promotion": step} if promote else record)
-        return
-    done = "Registered" if record["created"] else "Registered before, unchanged:"
-    runtime = f"{record['runtime']} ({record['runtime_reason']})" if record["runtime_reason"] else record["runtime"]
-    terminal.say(f"{done} {name} {version} under {endpoint} with the id {record['id']}, served by {runtime}.")
-    if step:
-        terminal.say(_promoted(name, version, endpoint, step))
+        if not as_json:
+            terminal.say(_registered(record))
+        _promote_at_once(client, record, wanted=promote, as_json=as_json)
+
+
+def _promote_at_once(client: Client, record: dict[str, Any], *, wanted: bool, as_json: bool) -> None:
+    # Registered it is, whatever becomes of the promotion: the record is printed in any case.
+    step = None
+    try:
+        if wanted:
+            step = client.move_by_id(record["id"], "production", reason="promoted at registration")
+    finally:
+        if as_json:
+            terminal.show_json({**record, "promotion": step} if wanted else record)
+    if step and not as_json:
+        terminal.say(_promoted(record["name"], record["version"], record["endpoint"], step))
 
 
 def promote(
@@ -138,6 +145,13 @@ def _then(endpoint: str, found: dict[str, Any]) -> str:
         f"{step['algorithm']} {step['version']} was in production under {endpoint} at {found['at']}, "
         f"since {step['created_at']} by {step['created_by']}{why}"
     )
+
+
+def _registered(record: dict[str, Any]) -> str:
+    done = "Registered" if record["created"] else "Registered before, unchanged:"
+    runtime = f"{record['runtime']} ({record['runtime_reason']})" if record["runtime_reason"] else record["runtime"]
+    who = f"{record['name']} {record['version']} under {record['endpoint']}"
+    return f"{done} {who} with the id {record['id']}, served by {runtime}."
 
 
 def _promoted(name: str, version: str, endpoint: str, step: dict[str, Any]) -> str:

@@ -158,8 +158,11 @@ class Client:
         self, endpoint: str, version: str, status: str, *, algorithm: str | None = None, reason: str = ""
     ) -> Record:
         """The algorithm's step into `status`, and in it `changed`: False when it was there already."""
-        one = self._algorithm(endpoint, version, algorithm)
-        body = {"parent_mlalgorithm": one["id"], "status": status, "reason": reason}
+        return self.move_by_id(self._algorithm(endpoint, version, algorithm)["id"], status, reason=reason)
+
+    def move_by_id(self, algorithm_id: int, status: str, *, reason: str = "") -> Record:
+        """As `move`, by the id that the algorithm's record has. Needs no scope to read."""
+        body = {"parent_mlalgorithm": algorithm_id, "status": status, "reason": reason}
         return self._step(connection.path("mlalgorithmstatuses"), body)
 
     def promote(self, endpoint: str, version: str, *, algorithm: str | None = None, reason: str = "") -> Record:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import uuid_utils.compat
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.core.files.base import File
 from django.db import InterfaceError, OperationalError, connections
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions as drf
@@ -41,8 +44,8 @@ def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipeli
             return _invalid(exception.detail, _given(context))
         case drf.ParseError():
             return errors.MalformedInput(str(exception.detail))
-        case RequestDataTooBig():
-            return errors.BodyTooLarge("The request body is too large.")
+        case RequestDataTooBig() | TooManyFieldsSent() | TooManyFilesSent():
+            return _too_much(exception)
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
             return errors.Unauthenticated(replies.NO_KEY)
         case drf.PermissionDenied():
@@ -63,6 +66,17 @@ def translated(exception: Exception, context: dict[str, Any]) -> errors.MLPipeli
     return None
 
 
+def _too_much(exception: Exception) -> errors.MLPipelineError:
+    if isinstance(exception, TooManyFieldsSent):
+        return errors.MalformedInput(f"The form has more than {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} fields.")
+    if isinstance(exception, TooManyFilesSent):
+        return errors.MalformedInput(f"The form has more than {settings.DATA_UPLOAD_MAX_NUMBER_FILES:,} files.")
+    # The doors bound the body itself: this is what a form has beside its files, or a file without a name.
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    message = f"The form's fields that are no files are larger than {limit // 1_000_000} MB; a file needs a name."
+    return errors.BodyTooLarge(message, {"limit_bytes": limit})
+
+
 def _given(context: dict[str, Any]) -> Any:
     request = context.get("request")
     if request is None:
@@ -70,7 +84,16 @@ def _given(context: dict[str, Any]) -> Any:
     return request.query_params if request.method == "GET" else request.data
 
 
-# What a serializer expected, by the code of its complaint. Others, and our own, say it in their sentence.
+# What a serializer expected: by how its sentence begins, where the code of its complaint says too little, else by the
+# code. Our own say it in their sentence.
+_EXPECTED_BY_SENTENCE = {
+    "Not a valid string": "text",
+    "Must be a valid UUID": "a UUID",
+    "Enter a number": "a number",
+    "The submitted data was not a file": "a file",
+    "Invalid data. Expected a dictionary": "an object",
+    "Select a valid choice. That choice": "the id of something that exists",
+}
 _EXPECTED = {
     "required": "a value",
     "null": "a value other than null",
@@ -79,18 +102,46 @@ _EXPECTED = {
     "incorrect_type": "an id",
     "invalid_choice": "one of the values that the documentation lists",
     "unknown_field": "a field of this route",
+    "empty": "a file that is not empty",
+    "no_name": "a file with a name",
+    "null_characters_not_allowed": "text without NUL",
+    "surrogate_characters_not_allowed": "text without lone surrogates",
 }
+_SHOWN = 100
 
 
 def _invalid(detail: Any, data: Any) -> errors.InvalidInput:
     complaints = []
     for name, facts in (detail if isinstance(detail, dict) else {"non_field_errors": detail}).items():
         field = None if name == "non_field_errors" else str(name)
-        got = strict_json.shown(data[name]) if isinstance(data, Mapping) and name in data else "nothing"
         for fact in facts if isinstance(facts, list) else [facts]:
-            expected = _EXPECTED.get(getattr(fact, "code", ""), str(fact).rstrip("."))
-            complaints.append(errors.Complaint(None, field, expected, got))
+            complaints.append(errors.Complaint(None, field, _expected(fact), _got(data, field)))
     return errors.InvalidInput(complaints)
+
+
+def _expected(fact: Any) -> str:
+    sentence = str(fact)
+    for begins, expected in _EXPECTED_BY_SENTENCE.items():
+        if sentence.startswith(begins):
+            return expected
+    code = getattr(fact, "code", "")
+    if code == "max_length" and (number := re.search(r"\d+", sentence)):
+        return f"at most {int(number[0]):,} characters"
+    return _EXPECTED.get(code, sentence.rstrip("."))
+
+
+def _got(data: Any, field: str | None) -> str:
+    if field is None:
+        return strict_json.shown(data)
+    if not isinstance(data, Mapping) or field not in data:
+        return "nothing"
+    value = data[field]
+    if isinstance(value, File):
+        return f"the file {strict_json.shown(value.name)}"
+    # An artifact that came as text, perhaps: its first characters tell nobody anything.
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return f"{len(value):,} characters"
+    return strict_json.shown(value)
 
 
 class JSONUnlessAsked(DefaultContentNegotiation):

@@ -2,12 +2,12 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ml_pipeline.server.settings")
-_django = get_asgi_application()
+django.setup(set_prefix=False)
 
 from ml_pipeline.apps.predictions import assembly  # noqa: E402  (models exist only after Django's set-up)
-from ml_pipeline.apps.predictions.doors.asgi import AsgiDoor  # noqa: E402
+from ml_pipeline.apps.predictions.doors.asgi import AsgiDoor, DjangoHandler  # noqa: E402
 
-application = AsgiDoor(assembly.exchange(), _django)
+application = AsgiDoor(assembly.exchange(), DjangoHandler())

@@ -138,8 +138,8 @@ TABLE = (
         "5000",
         _count,
         "ml_pipeline.E009",
-        "Milliseconds within which an algorithm in a process of its own must answer, waiting for its turn included; "
-        "after that 504 `deadline_exceeded`, and a process that was still at it is replaced.",
+        "Milliseconds that a request waits at most for its turn at an algorithm in a process of its own, and that the "
+        "answer may take then; after that 504 `deadline_exceeded`, and a process that was still at it is replaced.",
     ),
     Setting(
         "ML_PIPELINE_MEMORY_MB",

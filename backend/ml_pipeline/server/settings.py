@@ -99,8 +99,9 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# The doors bound every body before Django sees it. Files of an upload never lie in memory.
-DATA_UPLOAD_MAX_MEMORY_SIZE = None
+# The doors bound every body before Django sees it. An upload may be larger, but only its files, which never lie in
+# memory; this is for the rest of its form.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 FILE_UPLOAD_HANDLERS = ["ml_pipeline.apps.endpoints.storages.BoundedNamesHandler"]
 FILE_UPLOAD_TEMP_DIR = WORK_DIR
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
@@ -154,5 +155,8 @@ LOGGING = {
         "skl2onnx": {"level": "WARNING"},
         # What fails is logged once, under its request id, by `rest.exceptions`.
         "django.request": {"level": "CRITICAL"},
+        # The client is told; a form with too many parts is no failure of ours.
+        "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
+        "django.security.TooManyFilesSent": {"level": "CRITICAL"},
     },
 }

@@ -68,8 +68,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django refused the request before any view saw it: a bad Host, a bad session."""
-    return exceptions.page(errors.MalformedInput("The request is malformed."))
+    """Django refused the request before any view of ours saw it: a bad Host, a bad session, too large a form."""
+    return exceptions.page(exceptions.translated(exception, {}) or errors.MalformedInput("The request is malformed."))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -11,7 +11,7 @@ from ml_pipeline import errors
 
 
 class ErrorReply(NamedTuple):
-    """How a client is told of one kind of error; `retry_after_s` becomes the Retry-After header."""
+    """How a client is told of one kind of error; `retry_after_s`, or the error's own, is the Retry-After header."""
 
     status: int
     code: str
@@ -53,8 +53,10 @@ def headers_of(error: Exception) -> dict[str, str]:
     """The headers that go with `error`: Retry-After, Allow, WWW-Authenticate; often none."""
     reply = reply_to(error)
     headers: dict[str, str] = {}
-    if reply.retry_after_s is not None:
-        headers["Retry-After"] = str(reply.retry_after_s)
+    own = error.retry_after_s if isinstance(error, errors.Overloaded) else None
+    retry_after_s = own if own is not None else reply.retry_after_s
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
     if isinstance(error, errors.MethodNotAllowed) and error.details:
         headers["Allow"] = ", ".join(error.details["allowed"])
     if isinstance(error, errors.Unauthenticated):

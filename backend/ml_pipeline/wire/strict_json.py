@@ -15,19 +15,20 @@ from ml_pipeline.errors import MalformedInput
 MAX_DEPTH = 32
 
 
-def loads(body: bytes) -> Any:
-    """The value that `body` (UTF-8) spells. Raises MalformedInput with the reason for what is not strict JSON."""
+def loads(body: bytes, name: str = "body") -> Any:
+    """The value that `body` (UTF-8) spells. Raises MalformedInput with the reason for what is not strict JSON; people
+    know it by `name`."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedInput(f"The body is not UTF-8 (byte {error.start}).") from None
+        raise MalformedInput(f"The {name} is not UTF-8 (byte {error.start}).") from None
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
         )
     except json.JSONDecodeError as error:
         raise MalformedInput(
-            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"The {name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
     except RecursionError:
         raise MalformedInput(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from None

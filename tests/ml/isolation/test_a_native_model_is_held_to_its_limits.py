@@ -80,7 +80,8 @@ def test_the_environment_is_an_allow_list(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, "some value")
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     environment = limits.environment()
-    assert set(environment) <= limits.ALLOWED | set(limits.FIXED) | {name for name in os.environ if name[:3] == "LC_"}
+    prefixed = {name for name in os.environ if name.startswith(limits.ALLOWED_PREFIXES)}
+    assert set(environment) <= limits.ALLOWED | set(limits.FIXED) | prefixed
     assert (environment["LC_ALL"], environment["OMP_NUM_THREADS"]) == ("some value", "1")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,21 @@ def test_a_bundle_that_is_not_there_is_refused_with_the_reason(isolated: Make, h
     absent.folder = tmp_path / "absent"
     with pytest.raises(InvalidArtifact, match="absent is not a bundle: No such file"):
         isolated(absent)
+
+
+def test_without_room_for_one_more_those_that_are_there_go_on(isolated: Make, own_nursery: Nursery) -> None:
+    first = isolated(at=own_nursery)
+    pid = first.predict(columns("pid"))[0, 1]
+    template = own_nursery._process.pid  # type: ignore[union-attr]
+    before = resource.prlimit(template, resource.RLIMIT_NOFILE)
+    opened = {int(one.name) for one in Path(f"/proc/{template}/fd").iterdir()}
+    free = [number for number in range(100) if number not in opened]
+    # No room for the child's socket, and then for nothing but it.
+    for room in (0, 1):
+        resource.prlimit(template, resource.RLIMIT_NOFILE, (free[room], before[1]))
+        with pytest.raises(AlgorithmNotReady, match="starts no more processes"):
+            isolated(at=own_nursery)
+        assert first.predict(columns("pid"))[0, 1] == pid
+    resource.prlimit(template, resource.RLIMIT_NOFILE, before)
+    assert isolated(at=own_nursery).predict(columns("fine"))[0, 1] == 0.5
+    assert first.predict(columns("pid"))[0, 1] == pid

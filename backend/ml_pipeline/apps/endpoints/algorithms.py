@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -31,25 +33,23 @@ def register(submission: Submission, *, endpoint: str, name: str, version: str, 
     The same content again changes nothing. Raises Conflict when name and version are taken by other content,
     InvalidInput for bad names, InvalidArtifact for what cannot serve, and Overloaded.
     """
-    endpoints.check_name(endpoint)
+    endpoints.check_name(endpoint, "endpoint")
     _refuse_bad_names(name=name, version=version)
+    # What can be judged at once is not examined for seconds first; a bundle's own manifest is judged after it.
+    _refuse_bad_notes(submission.metadata)
     with registrations.examined(submission) as outcome:
         registered = outcome.registered
-        tags.check(registered.tags)
-        _refuse_long_texts(owner=registered.owner)
+        _refuse_bad_notes({"tags": registered.tags, "owner": registered.owner})
         if present := _present(endpoint, name, version):
             return _unchanged(present, registered)
-        store = registrations.store()
-        store.add(outcome.bundle)
+        registrations.store().add(outcome.bundle)
         try:
-            algorithm = _recorded(outcome, _endpoint_id(endpoint), name, version, actor)
+            algorithm = _recorded(outcome, endpoint, name, version, actor)
         except IntegrityError:
             # Someone registered the same name and version while this one was examined.
             if winner := _present(endpoint, name, version):
                 return _unchanged(winner, registered)
             raise
-        # A clean-up may have removed an older copy of these bytes, the moment before they had a version.
-        store.add(outcome.bundle)
     return Registration(algorithm, True)
 
 
@@ -80,10 +80,23 @@ def _present(endpoint: str, name: str, version: str) -> MLAlgorithm | None:
     return MLAlgorithm.objects.filter(parent_endpoint__name=endpoint, name=name, version=version).first()
 
 
-def _recorded(outcome: Outcome, endpoint_id: int, name: str, version: str, actor: str) -> MLAlgorithm:
+def _recorded(outcome: Outcome, endpoint: str, name: str, version: str, actor: str) -> MLAlgorithm:
+    with transaction.atomic():
+        algorithm = _record(outcome, _locked(endpoint), name, version, actor)
+        algorithm.save(force_insert=True)
+        tags.put_all(algorithm, outcome.registered.tags)
+        statuses.begin(algorithm, actor=actor, reason="registered")
+        revisions.raise_revision()
+        # A clean-up may have removed an older copy of these bytes before they had a version; from here on it waits.
+        if not registrations.store().holds(outcome.bundle.digest):
+            registrations.store().add(outcome.bundle)
+    return algorithm
+
+
+def _record(outcome: Outcome, endpoint: Endpoint, name: str, version: str, actor: str) -> MLAlgorithm:
     found = outcome.registered
-    algorithm = MLAlgorithm(
-        parent_endpoint_id=endpoint_id,
+    return MLAlgorithm(
+        parent_endpoint=endpoint,
         name=name,
         version=version,
         description=found.description,
@@ -104,12 +117,6 @@ def _recorded(outcome: Outcome, endpoint_id: int, name: str, version: str, actor
         created_by=actor,
         created_at=timezone.now(),
     )
-    with transaction.atomic():
-        algorithm.save(force_insert=True)
-        tags.put_all(algorithm, found.tags)
-        statuses.begin(algorithm, actor=actor, reason="registered")
-        revisions.raise_revision()
-    return algorithm
 
 
 def _unchanged(present: MLAlgorithm, registered: Registered) -> Registration:
@@ -120,17 +127,18 @@ def _unchanged(present: MLAlgorithm, registered: Registered) -> Registration:
     return Registration(present, False)
 
 
-def _refuse_long_texts(**given: str) -> None:
-    for field, text in given.items():
-        if len(text) > MAX_NAME:
-            raise InvalidInput([Complaint(None, field, f"at most {MAX_NAME} characters", f"{len(text)} characters")])
+def _refuse_bad_notes(metadata: Mapping[str, Any]) -> None:
+    tags.check(metadata.get("tags") or {})
+    owner = metadata.get("owner") or ""
+    if len(owner) > MAX_NAME:
+        raise InvalidInput([Complaint(None, "owner", f"at most {MAX_NAME} characters", f"{len(owner)} characters")])
 
 
-def _endpoint_id(name: str) -> int:
-    endpoint = Endpoint.objects.filter(name=name).first()
-    if endpoint is None:
-        try:
-            endpoint = endpoints.create(name)
-        except Conflict:
-            endpoint = endpoints.named(name)
-    return endpoint.pk
+def _locked(name: str) -> Endpoint:
+    # Made where there is none, and not to be deleted before the caller's transaction ends.
+    while True:
+        endpoint = Endpoint.objects.select_for_update().filter(name=name).first()
+        if endpoint is not None:
+            return endpoint
+        with suppress(Conflict):
+            return endpoints.create(name)

@@ -21,6 +21,16 @@ class Change(NamedTuple):
     created: bool
 
 
+def named(endpoint: Endpoint, name: str) -> EndpointAlias:
+    """The alias `name` of `endpoint`. Raises NotFound."""
+    rows = EndpointAlias.objects.select_related("parent_mlalgorithm").filter(parent_endpoint=endpoint, name=name)
+    # Looked at first: a database may choke on what cannot be a name.
+    alias = rows.first() if re.match(names.PATTERN, name) else None
+    if alias is None:
+        raise NotFound(f"{endpoint.name!r} has no alias {name[:100]!r}.")
+    return alias
+
+
 def put(endpoint: Endpoint, name: str, algorithm: MLAlgorithm, *, actor: str) -> Change:
     """The alias `name` of `endpoint`, which names `algorithm` now. The same again changes nothing.
 

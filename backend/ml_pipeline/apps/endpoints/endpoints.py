@@ -31,7 +31,7 @@ def locked(endpoint_id: int) -> Endpoint:
 
 def create(name: str, *, owner: str = "", description: str = "") -> Endpoint:
     """A new endpoint. Raises InvalidInput for a bad name and Conflict for one in use."""
-    check_name(name)
+    check_name(name, "name")
     endpoint = Endpoint(name=name, owner=owner, description=description, created_at=timezone.now())
     try:
         with transaction.atomic():
@@ -42,14 +42,14 @@ def create(name: str, *, owner: str = "", description: str = "") -> Endpoint:
     return endpoint
 
 
-def check_name(name: str) -> None:
-    """Returns when an endpoint may be called `name`. Raises InvalidInput."""
+def check_name(name: str, field: str) -> None:
+    """Returns when an endpoint may be called `name`, which came as `field`. Raises InvalidInput."""
     if not re.match(names.PATTERN, name):
         raise InvalidInput(
-            [Complaint(None, "name", "a lower-case letter, then up to 62 of a-z, 0-9, _ and -", repr(name[:80]))]
+            [Complaint(None, field, "a lower-case letter, then up to 62 of a-z, 0-9, _ and -", repr(name[:80]))]
         )
     if name in names.RESERVED:
-        raise InvalidInput([Complaint(None, "name", "a name that the API does not use itself", repr(name))])
+        raise InvalidInput([Complaint(None, field, "a name that the API does not use itself", repr(name))])
 
 
 def describe(endpoint: Endpoint, *, owner: str | None = None, description: str | None = None) -> Endpoint:

@@ -41,6 +41,7 @@ MAX_AT_ONCE = 2
 # Stored bytes without a version may belong to a registration that is just about to be recorded.
 GRACE = timedelta(hours=1)
 
+_WORK = "registration-"
 _slots = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 
@@ -66,7 +67,7 @@ def trusted_keys() -> tuple[str, ...]:
 def examined(submission: Submission) -> Iterator[Outcome]:
     """The outcome of `submission`, its files there until the block ends. Raises InvalidArtifact, and Overloaded."""
     if not _slots.acquire(blocking=False):
-        raise Overloaded(f"{MAX_AT_ONCE} registrations are under way in this process; try again shortly.")
+        raise Overloaded(f"{MAX_AT_ONCE} registrations are under way in this process.", retry_after_s=10)
     try:
         with _work_folder() as folder:
             yield supervisor.examined(submission, folder, memory_bytes=settings.REGISTRATION_MEMORY_BYTES)
@@ -97,38 +98,52 @@ def _origin() -> ServerOrigin:
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    folder = settings.WORK_DIR / f"registration-{uuid4().hex}"
-    folder.mkdir(mode=0o700, parents=True)
+    name = f"{_WORK}{uuid4().hex}"
+    made, folder = settings.WORK_DIR / f".{name}", settings.WORK_DIR / name
+    made.mkdir(mode=0o700, parents=True)
     try:
         # Held as long as this process lives and works here: how a clean-up tells the living from the dead.
-        with (folder / "lock").open("w") as handle:
+        with (made / "lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            # Seen by a clean-up only once it is held.
+            made.rename(folder)
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for one in (made, folder):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _clear_work(grace: timedelta) -> int:
     removed = 0
     for path in settings.WORK_DIR.iterdir():
-        if path.name.startswith("registration-"):
+        if path.name.startswith(_WORK):
             removed += _clear_abandoned(path)
+        # Of another process's beginning only the age tells whether it is still at it. What else is there is not ours.
         elif _age(path) > grace:
-            # An upload on its way in, which its process would have removed.
-            path.unlink(missing_ok=True)
-            removed += 1
+            removed += _clear_begun(path)
     return removed
+
+
+def _clear_begun(path: Path) -> int:
+    # A work folder before it was locked; an upload on its way in, as Django names it.
+    if path.name.startswith(f".{_WORK}"):
+        shutil.rmtree(path, ignore_errors=True)
+    elif ".upload" in path.name and path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        return 0
+    return 1
 
 
 def _clear_abandoned(folder: Path) -> int:
     try:
-        with (folder / "lock").open("w") as handle:
+        with (folder / "lock").open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         return 0
     except FileNotFoundError:
-        # Gone meanwhile, or just being made.
+        # Gone meanwhile.
         return 0
     return 1
 

@@ -13,7 +13,7 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
 from ml_pipeline.errors import Complaint, InvalidInput
 
-MAX_SUFFIX = 16
+MAX_FILE_NAME, MAX_SUFFIX = 255, 16
 
 
 class BoundedNamesHandler(TemporaryFileUploadHandler):
@@ -21,7 +21,7 @@ class BoundedNamesHandler(TemporaryFileUploadHandler):
 
     def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
         """Begins a file. Raises InvalidInput."""
-        if len(Path(file_name).suffix) > MAX_SUFFIX or len(file_name) > 255:
+        if len(Path(file_name).suffix) > MAX_SUFFIX or len(file_name) > MAX_FILE_NAME:
             raise InvalidInput([Complaint(None, field_name[:100], "a short file name", f"{len(file_name)} characters")])
         super().new_file(field_name, file_name, *args, **kwargs)
 

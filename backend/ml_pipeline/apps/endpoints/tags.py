@@ -14,6 +14,15 @@ from ml_pipeline.errors import Complaint, InvalidInput, NotFound
 MAX_VALUE = 256
 
 
+def named(algorithm: MLAlgorithm, name: str) -> AlgorithmTag:
+    """The tag `name` of `algorithm`. Raises NotFound."""
+    # Looked at first: a database may choke on what cannot be a name.
+    tag = algorithm.tags.filter(name=name).first() if re.match(names.TAG_PATTERN, name) else None
+    if tag is None:
+        raise NotFound(f"{algorithm} has no tag {name[:100]!r}.")
+    return tag
+
+
 def put(algorithm: MLAlgorithm, name: str, value: str) -> bool:
     """Whether the tag `name` is new on `algorithm`; its value is `value` now. Raises InvalidInput."""
     check({name: value})

@@ -32,7 +32,10 @@ class Runtime(Protocol):
         ...
 
     def predict(self, columns: Columns) -> Output:
-        """Shape (n, labels): class probabilities; shape (n,) or (n, 1): regression values."""
+        """Shape (n, labels): class probabilities; shape (n,) or (n, 1): regression values.
+
+        Shape (n, labels + 1): where a model's label is not its most probable class, the label's place comes last.
+        """
         ...
 
     def close(self) -> None:
@@ -76,13 +79,14 @@ class Algorithm:
                 raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for one value a row.")
             return [Prediction(None, None, None, float(value)) for value in output.reshape(-1)]
         labels = self.signature.labels
-        if output.ndim != 2 or output.shape[1] != len(labels):
+        if output.ndim != 2 or output.shape[1] not in (len(labels), len(labels) + 1):
             raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for {len(labels)} labels.")
-        best = output.argmax(axis=1)
+        probabilities = output[:, : len(labels)]
+        places = probabilities.argmax(axis=1) if probabilities.shape == output.shape else _named(output, len(labels))
         binary = len(labels) == 2
         return [
-            Prediction(labels[top], row[1] if binary else row[top], tuple(row), None)
-            for top, row in zip(best.tolist(), output.tolist(), strict=True)
+            Prediction(labels[place], row[1] if binary else row[place], tuple(row), None)
+            for place, row in zip(places.tolist(), probabilities.tolist(), strict=True)
         ]
 
     def compute_prediction(self, rows: Sequence[Row]) -> list[Prediction]:
@@ -103,3 +107,10 @@ class Algorithm:
         if len(predictions) != len(rows):
             raise AlgorithmFailed(f"The algorithm returned {len(predictions)} answers for {len(rows)} rows.")
         return predictions
+
+
+def _named(output: Output, labels: int) -> npt.NDArray[np.intp]:
+    places = output[:, -1]
+    if not np.isin(places, range(labels)).all():
+        raise AlgorithmFailed(f"The algorithm named a label that is none of the {labels}.")
+    return places.astype(np.intp)

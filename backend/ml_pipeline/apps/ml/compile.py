@@ -14,7 +14,7 @@ import numpy as np
 
 from ml_pipeline.apps.ml import boosting
 from ml_pipeline.apps.ml.algorithm import Algorithm
-from ml_pipeline.apps.ml.signature import Row, Signature
+from ml_pipeline.apps.ml.signature import Feature, Row, Signature
 
 TOLERANCE = 1e-5
 MIN_PARITY_ROWS = 2_000
@@ -138,7 +138,7 @@ def parity_rows(signature: Signature, rows: Sequence[Row], *, seed: int = 0) -> 
 
     A jittered copy takes each value from a random row, moves a quarter of the numbers, and now and then holds a missing
     value where the signature allows one, a category never seen, or a word with an accent or a no-break space, which
-    ONNX splits in other places.
+    ONNX splits in other places. Of a closed feature it holds any of the categories instead.
     """
     random = np.random.default_rng(seed)
     copies = max(MIN_PARITY_ROWS - len(rows), len(rows) // 10)
@@ -152,6 +152,8 @@ def _jittered(signature: Signature, rows: Sequence[Row], random: np.random.Gener
         dice = random.random()
         if dice < 0.05 and feature.nullable:
             value = None
+        elif feature.is_closed:
+            value = _category(feature, random) if dice < 0.25 else value
         elif dice < 0.10 and feature.type == "string" and feature.categories:
             value = f"never seen {random.integers(1_000)}"
         elif dice < 0.20 and feature.type == "string" and value:
@@ -162,6 +164,12 @@ def _jittered(signature: Signature, rows: Sequence[Row], random: np.random.Gener
             value = float(value) * (1.0 + random.normal() / 20)
         copy[feature.name] = value
     return copy
+
+
+def _category(feature: Feature, random: np.random.Generator) -> str | int:
+    # Of those in the model's encoder, too, that no row has.
+    category = feature.categories[int(random.integers(len(feature.categories)))]
+    return int(category) if feature.type == "integer" else category
 
 
 def _accented(text: str, random: np.random.Generator) -> str:

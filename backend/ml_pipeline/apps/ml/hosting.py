@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ml_pipeline.apps.ml import loader
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.artifacts import ArtifactStore
+from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.isolation.child import Loading
 from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.isolation.runtime import IsolatedRuntime
@@ -48,22 +49,31 @@ class Host:
         if runtime == "onnx" and not bundle.manifest.get("is_isolated", False):
             algorithm = loader.load_onnx(bundle)
         else:
-            loading = Loading(str(bundle.folder), digest, runtime, self._trusted_keys)
-            isolated = IsolatedRuntime(
-                self._nursery,
-                loading,
-                name=runtime,
-                deadline_s=self._deadline_s,
-                load_deadline_s=self._load_deadline_s,
-            )
-            isolated.start()
-            algorithm = loader.family_of(bundle)(bundle.signature, isolated)
+            algorithm = self._isolated(bundle, runtime)
         try:
             algorithm.compute_prediction(bundle.sample()[:WARM_UP_ROWS])
         except BaseException:
             algorithm.runtime.close()
             raise
         return Hosted(algorithm, int(bundle.manifest.get("memory_bytes", 0)))
+
+    def _isolated(self, bundle: Bundle, runtime: str) -> Algorithm:
+        # What can fail without a process comes before there is one.
+        family, signature = loader.family_of(bundle), bundle.signature
+        loading = Loading(str(bundle.folder), bundle.digest, runtime, self._trusted_keys)
+        isolated = IsolatedRuntime(
+            self._nursery,
+            loading,
+            name=runtime,
+            deadline_s=self._deadline_s,
+            load_deadline_s=self._load_deadline_s,
+        )
+        try:
+            isolated.start()
+            return family(signature, isolated)
+        except BaseException:
+            isolated.close()
+            raise
 
     def prepare(self) -> None:
         """Processes for algorithms can be started at once from now on; their libraries are imported beside this."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
-from ml_pipeline.apps.ml import bundles, origins
+from ml_pipeline.apps.ml import bundles, origins, parts, trusted
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.errors import InvalidArtifact
@@ -23,39 +23,6 @@ ALGORITHMS_GROUP = "ml_pipeline.algorithms"
 MAX_EXPANDED_BYTES = 1_000_000_000
 # Below this an archive may be as dense as it likes: zeros are packed a thousand to one.
 DENSE_BYTES, MAX_DENSITY = 100_000_000, 50
-_DISTANCES = ("Chebyshev", "Euclidean", "Manhattan", "Minkowski")
-# Beyond what skops itself trusts: what fitted scikit-learn models hold, NumPy's types, and boosting's own classes.
-# Of a partial, skops checks the function too: it can call nothing that is not trusted by itself.
-TRUSTED_TYPES = frozenset(
-    {
-        "collections.OrderedDict",
-        "functools.partial",
-        "lightgbm.basic.Booster",
-        "lightgbm.sklearn.LGBMClassifier",
-        "lightgbm.sklearn.LGBMRegressor",
-        "numpy.dtype",
-        "scipy.sparse._csr.csr_matrix",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.feature_selection._univariate_selection.chi2",
-        "sklearn.feature_selection._univariate_selection.f_classif",
-        "sklearn.feature_selection._univariate_selection.f_regression",
-        *(f"sklearn.metrics._dist_metrics.{name}Distance{bits}" for name in _DISTANCES for bits in (32, 64)),
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-        "sklearn.utils.validation.check_array",
-        "xgboost.core.Booster",
-        "xgboost.sklearn.XGBClassifier",
-        "xgboost.sklearn.XGBRegressor",
-        "xgboost.sklearn.XGBRFClassifier",
-        "xgboost.sklearn.XGBRFRegressor",
-    }
-)
 WAYS_OUT = (
     "Export the model to ONNX; or install the package with the step on the server and name an algorithm class by an "
     "entry point; or let the operator register a joblib, or sign it with a trusted key."
@@ -75,7 +42,8 @@ def load_native(bundle: Bundle, runtime: str, trusted_keys: Sequence[str]) -> Al
         from ml_pipeline.apps.ml.runtimes.sklearn import SklearnRuntime
 
         pipeline = load_pipeline(bundle, trusted_keys)
-        return family(signature, SklearnRuntime(pipeline, signature, bundle.manifest.get("strings", "object")))
+        strings, names_labels = bundle.manifest.get("strings", "object"), bundle.manifest.get("labels") == "predict"
+        return family(signature, SklearnRuntime(pipeline, signature, strings, names_labels=names_labels))
     raise InvalidArtifact(f"There is no runtime {runtime!r}; there are onnx, sklearn and python.")
 
 
@@ -103,9 +71,9 @@ def load_skops(content: bytes) -> Any:
     refuse_bomb(content)
     foreign: list[str] = []
     try:
-        foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
+        foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - trusted.TYPES)
         if not foreign:
-            return _harmless(skops.io.loads(content, trusted=sorted(TRUSTED_TYPES)))
+            return _harmless(skops.io.loads(content, trusted=sorted(trusted.TYPES)))
     except UntrustedTypesFoundException as error:
         foreign = [str(error)]
     except (MemoryError, InvalidArtifact):
@@ -117,30 +85,20 @@ def load_skops(content: bytes) -> Any:
 
 
 def _harmless(pipeline: Any) -> Any:
-    # Trusted types can be told to open what a row names, so every object that was loaded is looked at.
-    seen: dict[int, Any] = {}
-    waiting = [pipeline]
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen or isinstance(one, str | bytes | int | float | complex | type | None):
-            continue
-        seen[id(one)] = one
+    # Trusted types can be told to open what a row names, or to call what a name says, so every object is looked at.
+    for one in parts.within(pipeline):
         if getattr(one, "input", "content") in ("filename", "file"):
             raise InvalidArtifact(
                 f"The step {type(one).__name__} reads files (input={one.input!r}); only texts are read."
             )
-        waiting += _within(one)
+        for name, part in parts.of(one):
+            # It calls any method of any estimator by name, so it may only lie where nothing calls it.
+            if trusted.is_scorer(part) and name not in trusted.SCORERS_LIE_IN:
+                raise InvalidArtifact(
+                    f"The {type(one).__name__} holds a {type(part).__name__} where it could be called; "
+                    "only a search for parameters or a threshold may have one, and not several."
+                )
     return pipeline
-
-
-def _within(one: Any) -> list[Any]:
-    if isinstance(one, dict):
-        return [*one.keys(), *one.values()]
-    if isinstance(one, list | tuple | set | frozenset):
-        return list(one)
-    if getattr(getattr(one, "dtype", None), "hasobject", False):
-        return list(one.flat) if hasattr(one, "flat") else []
-    return list(getattr(one, "__dict__", {}).values())
 
 
 def refuse_bomb(content: bytes) -> None:

@@ -57,11 +57,6 @@ class MLRegistry:
         """Whether `algorithm_id` is ready now, loaded if need be; what failed is tried again. Never raises."""
         return self._ready(algorithm_id, digest, again=True).state == "ready"
 
-    def expect(self, live: frozenset[int]) -> None:
-        """The ids in `live` are about to be loaded, and make room for nothing from now on."""
-        with self._lock:
-            self._live |= live
-
     def keep(self, live: frozenset[int], known: frozenset[int]) -> None:
         """From now on the ids in `live` stay loaded, and those not in `known` are gone."""
         with self._lock:
@@ -105,12 +100,12 @@ class MLRegistry:
         while True:
             slot = self._ready(algorithm_id, digest, again=False)
             with self._lock:
-                if slot.state != "ready":
+                if slot.state == "failed":
                     raise AlgorithmNotReady(
                         f"The algorithm cannot answer: {slot.reason}", {"algorithm_id": algorithm_id}
                     )
-                # It may have made room for another in between.
-                if not slot.is_gone:
+                # It may have made room for another in between: then once more.
+                if slot.state == "ready" and not slot.is_gone:
                     slot.users += 1
                     if algorithm_id in self._slots:
                         self._slots.move_to_end(algorithm_id)

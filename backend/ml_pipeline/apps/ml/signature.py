@@ -8,6 +8,7 @@ no HTTP.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,16 +27,22 @@ FeatureType = Literal["integer", "number", "string", "boolean"]
 Task = Literal["classification", "regression"]
 
 MAX_COMPLAINTS = 100
+# Strict JSON has neither, in a request or in a bundle's manifest.
+_UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One input. `categories` are the values seen in training, for people and profiles; others are accepted."""
+    """One input. `categories` are the values seen in training; others are accepted unless it `is_closed`.
+
+    Strings and integers can be closed; the categories of integers are their digits.
+    """
 
     name: str
     type: FeatureType
     nullable: bool = False
     categories: tuple[str, ...] = ()
+    is_closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,18 @@ class Signature:
             raise InvalidArtifact("A classification names at least two labels, a regression none.")
         if len(set(self.labels)) != len(self.labels):
             raise InvalidArtifact("A signature's labels differ from each other.")
+        for label in self.labels:
+            _check_text("label", label)
+        for feature in self.features:
+            _check_feature(feature)
 
     @cached_property
     def _by_name(self) -> dict[str, Feature]:
         return {feature.name: feature for feature in self.features}
+
+    @cached_property
+    def _closed(self) -> dict[str, frozenset[str]]:
+        return {feature.name: frozenset(feature.categories) for feature in self.features if feature.is_closed}
 
     def to_json(self) -> dict[str, Any]:
         """The signature as JSON values, the inverse of `from_json`."""
@@ -68,6 +83,7 @@ class Signature:
                     "type": feature.type,
                     "nullable": feature.nullable,
                     "categories": list(feature.categories),
+                    "closed": feature.is_closed,
                 }
                 for feature in self.features
             ],
@@ -85,6 +101,7 @@ class Signature:
                     item["type"],
                     bool(item.get("nullable", False)),
                     tuple(str(category) for category in item.get("categories", ())),
+                    bool(item.get("closed", False)),
                 )
                 for item in document["features"]
             )
@@ -136,10 +153,9 @@ class Signature:
                 row[feature.name] = None
                 continue
             fitting = values.fitted(value, feature.type)
-            if fitting is None:
-                complaints.append(
-                    Complaint(index, feature.name, values.EXPECTED[feature.type], strict_json.shown(item[feature.name]))
-                )
+            if fitting is None or (feature.is_closed and str(fitting) not in self._closed[feature.name]):
+                expected = values.EXPECTED[feature.type] if fitting is None else values.one_of(feature.categories)
+                complaints.append(Complaint(index, feature.name, expected, strict_json.shown(item[feature.name])))
             row[feature.name] = fitting
         return row
 
@@ -157,12 +173,28 @@ class Signature:
         return result
 
 
+def _check_feature(feature: Feature) -> None:
+    _check_text("feature", feature.name)
+    for category in feature.categories:
+        _check_text(f"category of the feature {feature.name[:60]!r}", category)
+    if feature.is_closed and (feature.type not in {"string", "integer"} or not feature.categories):
+        raise InvalidArtifact(
+            f"The feature {feature.name[:60]!r} is closed; only strings and integers can be, with categories."
+        )
+
+
+def _check_text(what: str, text: str) -> None:
+    if _UNSPEAKABLE.search(text):
+        raise InvalidArtifact(f"The {what} contains NUL or a lone surrogate, which JSON here may not: {text[:60]!r}.")
+
+
 def inferred_feature(
     name: str, cells: Sequence[Any], *, nullable: bool | None = None, max_categories: int = 200
 ) -> Feature:
     """The feature that `cells` (JSON values, None for missing) look like; nullable where one is missing unless told.
 
-    Categories are listed for strings of at most `max_categories` distinct values.
+    Without any value it is a number, as pandas has it. Categories are listed for strings of at most `max_categories`
+    distinct values. Raises InvalidArtifact for cells of several kinds.
     """
     present = [cell for cell in cells if cell is not None]
     if nullable is None:
@@ -171,7 +203,7 @@ def inferred_feature(
         kind = "boolean"
     elif present and all(isinstance(cell, int) and not isinstance(cell, bool) for cell in present):
         kind = "integer"
-    elif present and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in present):
+    elif all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in present):
         kind = "number"
     elif all(isinstance(cell, str) for cell in present):
         kind = "string"

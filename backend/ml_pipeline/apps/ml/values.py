@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 # Beyond 2**53 a JSON number is no longer exact in every reader; beyond float32 a compiled model would see infinity.
@@ -16,6 +18,10 @@ EXPECTED = {
     "string": "a string",
     "boolean": "true or false",
 }
+
+# As many categories as a complaint names, and as much of each.
+MAX_NAMED = 10
+MAX_SHOWN = 40
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
@@ -53,3 +59,10 @@ def coerced(text: str, kind: str) -> Any:
         return int(stripped)
     except ValueError:
         return float(stripped)
+
+
+def one_of(categories: Sequence[str]) -> str:
+    """What a complaint says is expected of a value that must be one of `categories`: the first ten, shortened."""
+    named = [one if len(one) <= MAX_SHOWN else f"{one[: MAX_SHOWN - 1]}…" for one in categories[:MAX_NAMED]]
+    more = f" and {len(categories) - MAX_NAMED:,} more" if len(categories) > MAX_NAMED else ""
+    return f"one of {', '.join(json.dumps(one, ensure_ascii=False) for one in named)}{more}"

@@ -15,8 +15,9 @@ from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
+from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.journal import Journal
-from ml_pipeline.apps.predictions.routing import SnapshotKeeper
+from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import DatabaseUnavailable
 
@@ -49,12 +50,14 @@ def exchange() -> Exchange:
     service = PredictionService(
         keeper, Journal(), queue_rows=settings.QUEUE_ROWS, deadline_s=settings.DEADLINE_S, release=host.close
     )
-    return Exchange(service, upload_bytes=settings.UPLOAD_BYTES)
+    return Exchange(service, Uploads(settings.WORK_DIR), upload_bytes=settings.UPLOAD_BYTES)
 
 
 def _synchronise(keeper: SnapshotKeeper) -> None:
     try:
         keeper.refresh()
+        # The first of all: nothing serves yet, so everything is loaded before the first request.
+        keeper.settle()
     except DatabaseUnavailable as error:
         logger.error("%s", error.message)
     connection.close()

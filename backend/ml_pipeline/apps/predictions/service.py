@@ -22,7 +22,8 @@ from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.signature import Row
 from ml_pipeline.apps.predictions.calls import Call, Question
 from ml_pipeline.apps.predictions.journal import Journal
-from ml_pipeline.apps.predictions.routing import Route, SnapshotKeeper
+from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
+from ml_pipeline.apps.predictions.routing import Route
 from ml_pipeline.errors import (
     AlgorithmCrashed,
     AlgorithmFailed,

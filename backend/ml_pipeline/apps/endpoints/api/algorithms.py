@@ -12,7 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ml_pipeline.apps.accounts.authentication import actor_of
+from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, actor_of
 from ml_pipeline.apps.endpoints import algorithms, statuses, tags
 from ml_pipeline.apps.endpoints.api import uploads
 from ml_pipeline.apps.endpoints.api.serializers import (
@@ -51,10 +51,14 @@ class AlgorithmFilters(django_filters.FilterSet):
 class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
     """All algorithms, newest first; `POST` registers one from its files."""
 
-    queryset = _ALGORITHMS
-    serializer_class = AlgorithmSerializer
+    # The profile is large, and only the reply for one algorithm has it.
+    queryset = _ALGORITHMS.defer("reference_profile")
     filterset_class = AlgorithmFilters
     parser_classes = (MultiPartParser,)
+
+    def get_serializer_class(self) -> type[Any]:
+        """The algorithm when read, the form when uploaded: pages and OPTIONS show the matching fields."""
+        return AlgorithmSerializer if self.request.method in SAFE_METHODS else uploads.UploadSerializer
 
     @extend_schema(
         request={"multipart/form-data": uploads.UploadSerializer},
@@ -63,7 +67,7 @@ class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
     def post(self, request: Request) -> Response:
         """The record of the algorithm, in status `testing`; 200 with the present one when it is the same again."""
         refuse_unknown(request, set())
-        form = uploads.UploadSerializer(data=request.data)
+        form = self.get_serializer(data=request.data)
         form.is_valid(raise_exception=True)
         values = form.validated_data
         done = algorithms.register(
@@ -73,8 +77,9 @@ class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
             version=values["version"],
             actor=actor_of(request).name,
         )
-        record = AlgorithmDetailSerializer(_ALGORITHMS.get(pk=done.algorithm.pk))
-        return Response(record.data, status=status.HTTP_201_CREATED if done.created else status.HTTP_200_OK)
+        # A plain mapping: the page would make its form of the fields of whatever serializer it finds on the reply.
+        record = dict(AlgorithmDetailSerializer(_ALGORITHMS.get(pk=done.algorithm.pk)).data)
+        return Response(record, status=status.HTTP_201_CREATED if done.created else status.HTTP_200_OK)
 
 
 class AlgorithmDetail(generics.RetrieveAPIView[MLAlgorithm]):
@@ -104,10 +109,15 @@ class AlgorithmArchive(generics.GenericAPIView[MLAlgorithmStatus]):
 
 
 class AlgorithmTagDetail(generics.GenericAPIView[AlgorithmTag]):
-    """One tag of an algorithm: put with a value, or removed."""
+    """One tag of an algorithm: read, put with a value, or removed."""
 
     queryset = AlgorithmTag.objects.all()
     serializer_class = TagSerializer
+
+    def get(self, request: Request, pk: int, name: str) -> Response:
+        """The tag. 404 when there is none of this name."""
+        refuse_unknown(request, set())
+        return Response(self.get_serializer(tags.named(algorithms.identified(pk), name)).data)
 
     @extend_schema(responses={201: TagSerializer, 200: TagSerializer})
     def put(self, request: Request, pk: int, name: str) -> Response:

@@ -36,10 +36,15 @@ class AliasList(generics.ListAPIView[EndpointAlias]):
 
 
 class AliasDetail(generics.GenericAPIView[EndpointAlias]):
-    """One alias: named, renamed to another algorithm, or removed."""
+    """One alias: read, named, renamed to another algorithm, or removed."""
 
     queryset = EndpointAlias.objects.all()
     serializer_class = AliasSerializer
+
+    def get(self, request: Request, name: str, alias: str) -> Response:
+        """The alias. 404 when there is none of this name."""
+        refuse_unknown(request, set())
+        return Response(self.get_serializer(aliases.named(endpoints.named(name), alias)).data)
 
     @extend_schema(responses={201: AliasSerializer, 200: AliasSerializer})
     def put(self, request: Request, name: str, alias: str) -> Response:

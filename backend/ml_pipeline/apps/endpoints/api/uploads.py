@@ -6,7 +6,9 @@ import json
 from pathlib import PurePath
 from typing import Any
 
-from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ml_pipeline.apps.endpoints import algorithms, registrations
@@ -16,7 +18,34 @@ from ml_pipeline.rest.serializers import RefusesUnknownFields
 from ml_pipeline.wire import strict_json
 
 KINDS = ("onnx", "skops", "zip")
+MAX_METADATA = 1_000_000
 _PICKLES = frozenset({"joblib", "pickle", "pkl", "pt", "pth", "cloudpickle", "dill"})
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class _File(serializers.FileField):
+    """A file; OpenAPI would take it for the address of one."""
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """As everywhere; but a page sends empty text for a file that nobody chose."""
+        if data == "" and self.required:
+            self.fail("required")
+        return super().validate_empty_values(None if data == "" else data)
+
+
+class _Metadata(serializers.CharField):
+    """JSON as text, or as a small file: that is how some clients send a part that has a type. Without text, `{}`."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text. Raises ValidationError."""
+        if not isinstance(data, UploadedFile):
+            return super().to_internal_value(data)
+        if (data.size or 0) > MAX_METADATA:
+            raise serializers.ValidationError(f"at most {MAX_METADATA:,} bytes")
+        try:
+            return str(data.read(), "utf-8")
+        except UnicodeDecodeError:
+            raise serializers.ValidationError("text in UTF-8") from None
 
 
 class UploadSerializer(RefusesUnknownFields):
@@ -25,16 +54,24 @@ class UploadSerializer(RefusesUnknownFields):
     endpoint = serializers.CharField(max_length=63)
     name = serializers.CharField(max_length=algorithms.MAX_NAME, trim_whitespace=False)
     version = serializers.CharField(max_length=algorithms.MAX_NAME, trim_whitespace=False)
-    artifact = serializers.FileField()
-    metadata = serializers.CharField(required=False, default="{}", max_length=1_000_000)
-    sample = serializers.FileField(required=False, allow_null=True, default=None)
-    reference = serializers.FileField(required=False, allow_null=True, default=None)
+    artifact = _File()
+    metadata = _Metadata(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=MAX_METADATA,
+        style={"base_template": "textarea.html", "rows": 8},
+    )
+    sample = _File(required=False, allow_null=True, default=None)
+    reference = _File(required=False, allow_null=True, default=None)
 
     def to_internal_value(self, data: Any) -> Any:
         """The validated values of the form. A field that comes twice is refused: which one is meant?"""
-        twice = [name for name in data if len(data.getlist(name)) > 1] if hasattr(data, "getlist") else []
-        if twice:
-            raise serializers.ValidationError({twice[0][:100]: "once"}, code="repeated_field")
+        came = {name: len(data.getlist(name)) for name in data} if hasattr(data, "getlist") else {}
+        if twice := [
+            Complaint(None, name[:100], "one value", f"{count} values") for name, count in came.items() if count > 1
+        ]:
+            raise InvalidInput(twice)
         return super().to_internal_value(data.dict() if hasattr(data, "getlist") else data)
 
 
@@ -50,7 +87,7 @@ def submission(values: dict[str, Any]) -> Submission:
 
 
 def _loaded(text: str) -> Any:
-    metadata = strict_json.loads(text.encode())
+    metadata = strict_json.loads(text.encode(), "metadata") if text.strip() else {}
     # What the child reads back must be what was checked here.
     return json.loads(json.dumps(metadata))
 

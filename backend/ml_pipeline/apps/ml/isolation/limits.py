@@ -18,6 +18,8 @@ from pathlib import Path
 ALLOWED = frozenset(
     {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "VIRTUAL_ENV"},
 )
+# OpenBLAS is told by its own variables which processor it runs on, where it would guess wrong.
+ALLOWED_PREFIXES = ("LC_", "OPENBLAS_")
 # One thread: more would be gone after a fork, and children stand beside each other already. ONNX Runtime (for its
 # telemetry) and Arrow's allocator start threads when they are imported unless they are told not to.
 FIXED = {
@@ -77,7 +79,7 @@ def deny_network() -> bool:
 
 def environment() -> dict[str, str]:
     """The variables a child gets: a few of this process's, never a secret, and one thread for each numeric library."""
-    kept = {name: value for name, value in os.environ.items() if name in ALLOWED or name.startswith("LC_")}
+    kept = {name: value for name, value in os.environ.items() if name in ALLOWED or name.startswith(ALLOWED_PREFIXES)}
     return {**kept, **FIXED}
 
 

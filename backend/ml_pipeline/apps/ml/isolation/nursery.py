@@ -127,11 +127,13 @@ class Nursery:
         try:
             socket.send_fds(self._control, [b"+"], [theirs.fileno()])
             content, received, _, _ = socket.recv_fds(self._control, template.PID.size, 1)
-            if received:
-                return template.PID.unpack(content)[0], received[0]
         except BaseException:
             self._end()
             raise
+        if received:
+            return template.PID.unpack(content)[0], received[0]
+        if content:
+            raise AlgorithmNotReady("The system starts no more processes at the moment.")
         self._end()
         raise EOFError("the template ended")
 

@@ -173,6 +173,9 @@ class IsolatedRuntime:
                 child = self._loaded()
             except MLPipelineError as error:
                 logger.error("%s: no process for it, again in %g s: %s", self._label, pause_s, error.message)
+            # The outermost edge of this thread: without it nobody would try again.
+            except Exception:
+                logger.exception("%s: no process for it, again in %g s", self._label, pause_s)
             else:
                 self._install(child)
                 return

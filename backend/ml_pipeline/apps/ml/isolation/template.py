@@ -3,8 +3,8 @@
     python -P -m ml_pipeline.apps.ml.isolation.template FD
 
 FD is its end of a socket pair. The owner sends one byte with the child's socket attached; the answer is the child's pid
-with its pidfd attached. When the owner is gone, however it ended, so are the template and its children. It runs no
-model.
+with its pidfd attached, or 0 where there is no room for another. When the owner is gone, however it ended, so are the
+template and its children. It runs no model.
 """
 
 from __future__ import annotations
@@ -88,26 +88,48 @@ class Template:
                     _end_group(pid)
 
     def _bear(self) -> bool:
-        _, received, _, _ = socket.recv_fds(self._owner, 1, 1)
-        if not received:
+        content, received, _, _ = socket.recv_fds(self._owner, 1, 1)
+        if not content:
             return False
-        _check_alone()
+        try:
+            if received:
+                _check_alone()
+                self._fork(received[0])
+            else:
+                self._refuse("there are too many open files")
+        except OSError as error:
+            self._refuse(error)
+        finally:
+            for end in received:
+                os.close(end)
+        return True
+
+    def _refuse(self, why: object) -> None:
+        # No room for one more is no reason to end those that are there.
+        logger.error("no child can be started: %s", why)
+        self._owner.sendall(PID.pack(0))
+
+    def _fork(self, end: int) -> None:
         own = os.getpid()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            child.live(socket.socket(fileno=received[0]), own)
-        os.close(received[0])
+            child.live(socket.socket(fileno=end), own)
         self._children.add(pid)
         # The child does the same: whoever comes first, from here on it can be ended as a group.
         with suppress(OSError):
             os.setpgid(pid, pid)
         # Only this process reaps the child, so the number means it for as long as this takes.
-        pidfd = os.pidfd_open(pid)
-        socket.send_fds(self._owner, [PID.pack(pid)], [pidfd])
-        os.close(pidfd)
-        return True
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            _end_group(pid)
+            raise
+        try:
+            socket.send_fds(self._owner, [PID.pack(pid)], [pidfd])
+        finally:
+            os.close(pidfd)
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):

@@ -3,24 +3,32 @@
     python -P -m ml_pipeline.apps.ml.registration.child FOLDER PIPE LIMITS
 
 It limits itself before it looks at anything, examines the submission in FOLDER and writes a line of JSON to PIPE at
-each step and at the end: `{"step": …}`, `{"done": true}` or `{"refused": …, "details": …}`.
+each step and at the end: `{"step": …}`, `{"done": true}` or `{"refused": …, "details": …}`, which where nobody foresaw
+it has a `"traceback"` too.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
+import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ml_pipeline.apps.ml.isolation import limits
 from ml_pipeline.apps.ml.isolation.limits import Limits
+from ml_pipeline.apps.ml.isolation.template import LIBRARIES
 from ml_pipeline.apps.ml.registration.submission import Submission, work_files
 from ml_pipeline.errors import InvalidArtifact
 
+# Not everywhere installed.
+EXTRAS = ("lightgbm", "xgboost")
 MAX_MESSAGE = 2_000
+MAX_TRACEBACK = 10_000
 
 
 class Pipe:
@@ -47,6 +55,8 @@ def main() -> None:
     pipe.step("starting")
     warnings.simplefilter("ignore")
     try:
+        # Part of the start: each later step has its time for what was sent alone.
+        _import_libraries()
         from ml_pipeline.apps.ml.registration import examination
 
         submission = Submission.from_json(work_files(folder)[0].read_text(encoding="utf-8"))
@@ -58,11 +68,19 @@ def main() -> None:
     except RecursionError:
         pipe.tell(refused="It is nested too deeply.", details=None)
     # The outermost edge: a model runs here, and may raise anything.
-    except Exception as error:
-        pipe.tell(refused=f"{type(error).__name__}: {str(error)[:300]}", details=None)
-        raise
+    except Exception as error:  # noqa: BLE001
+        said = "; ".join(f"{type(one).__name__}: {str(one)[:300]}" for one in (error, error.__cause__) if one)
+        pipe.tell(refused=said, details=None, traceback=traceback.format_exc()[-MAX_TRACEBACK:])
     else:
         pipe.tell(done=True)
+
+
+def _import_libraries() -> None:
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for name in EXTRAS:
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 if __name__ == "__main__":

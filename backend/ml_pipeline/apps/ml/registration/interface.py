@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from ml_pipeline.apps.ml.registration import encoders, tables
 from ml_pipeline.apps.ml.registration.materials import Material
 from ml_pipeline.apps.ml.registration.tables import Table
 from ml_pipeline.apps.ml.signature import Feature, Signature
@@ -17,17 +21,17 @@ _EXAMPLES = {"integer": 1, "number": 1.0, "boolean": False}
 
 
 def signature(about: dict[str, Any], material: Material, known: Sequence[Table]) -> Signature:
-    """The signature that `about` declares, else the one that the first of `known` and the model show.
+    """The signature that `about` declares, else the one that all of `known` and the model show.
 
     A feature is nullable where any of the tables lacks a value. Raises InvalidArtifact where too little is known.
     """
     if about.get("signature") is not None:
-        declared = Signature.from_json(about["signature"])
-        return _relabelled(declared, about)
+        return Signature.from_json(_completed(about["signature"], about, material.pipeline))
     if not known:
         raise InvalidArtifact("Send a sample or reference rows, or declare the signature in the metadata.")
     names = _names(material.pipeline, known[0], about.get("label_column"))
-    features = tuple(_feature(name, known) for name in names)
+    encoded = encoders.known_values(material.pipeline, names)
+    features = tuple(_feature(name, known, encoded.get(name, ())) for name in names)
     task, labels = _outcome(material.pipeline, about)
     return Signature(features, task, labels)
 
@@ -64,7 +68,7 @@ def truths(
     numbers = {float(one): label for one, label in words.items() if _is_number(one)}
     result: list[str | float | None] = []
     for cell in reference.columns[column]:
-        if cell is None or cell == "":
+        if cell is None or (tables.is_missing(cell) and cell not in words):
             result.append(None)
         elif found.task == "regression" and _is_number(cell):
             result.append(float(cell))
@@ -90,36 +94,47 @@ def _names(pipeline: Any, table: Table, label_column: str | None) -> list[str]:
     if named is not None:
         return [str(name) for name in named]
     names = [name for name in table.columns if name != label_column]
-    wanted = getattr(pipeline, "n_features_in_", None)
+    wanted = 1 if _takes_a_text(pipeline) else getattr(pipeline, "n_features_in_", None)
     if wanted is not None and wanted != len(names):
         raise InvalidArtifact(
-            f"The model takes {wanted} features and the rows have {len(names)} columns"
+            f"The model takes {wanted} feature{'s' if wanted != 1 else ''} and the rows have {len(names)} columns"
             + ("" if label_column else "; if one is the label, name it as label_column in the metadata")
             + "."
         )
     return names
 
 
-def _feature(name: str, known: Sequence[Table]) -> Feature:
-    seen = [table.feature(name) for table in known if name in table.columns] or [known[0].feature(name)]
-    types = {one.type for one in seen}
-    # 1, 2 in the one and 1.5 in the other are numbers.
-    kind = "number" if types == {"integer", "number"} else seen[0].type
-    if len(types) > 1 and kind != "number":
-        raise InvalidArtifact(f"The column {name!r} is of {' and '.join(sorted(types))} in sample and reference.")
-    categories = tuple(sorted({category for one in seen for category in one.categories} - {""}))
-    return Feature(name, kind, any(one.nullable for one in seen), categories)
+def _takes_a_text(pipeline: Any) -> bool:
+    # A vectorizer takes a list of texts, and does not say so: it has no count of its features.
+    while hasattr(pipeline, "steps") or hasattr(pipeline, "transformer_list"):
+        pipeline = (pipeline.steps if hasattr(pipeline, "steps") else pipeline.transformer_list)[0][1]
+    return hasattr(pipeline, "build_analyzer")
+
+
+def _feature(name: str, known: Sequence[Table], encoded: Collection[Any]) -> Feature:
+    # Digits that an encoder was fitted on as text, such as postal codes, are text.
+    is_text = bool(encoded) and all(isinstance(value, str) for value in encoded)
+    found = tables.feature(name, known, is_text=is_text)
+    return replace(found, categories=tuple(category for category in found.categories if category))
 
 
 def _outcome(pipeline: Any, about: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
     labels = tuple(str(label) for label in about.get("labels") or ())
     classes = getattr(pipeline, "classes_", None)
-    if classes is not None:
-        return "classification", labels or tuple(str(label) for label in classes)
-    task = about.get("task") or ("classification" if labels else "regression")
-    return task, labels
+    if classes is None:
+        return about.get("task") or ("classification" if labels else "regression"), labels
+    if any(np.ndim(one) for one in classes):
+        raise InvalidArtifact(
+            f"The model is {len(classes)} classifiers in one, a label for each; register a model for each of them."
+        )
+    return "classification", labels or tuple(str(label) for label in classes)
 
 
-def _relabelled(declared: Signature, about: dict[str, Any]) -> Signature:
-    labels = tuple(str(label) for label in about.get("labels") or declared.labels)
-    return Signature(declared.features, declared.task, labels)
+def _completed(declared: Any, about: dict[str, Any], pipeline: Any) -> Any:
+    # What the model says of itself need not be declared.
+    if not isinstance(declared, dict):
+        return declared
+    task, labels = _outcome(pipeline, about)
+    task = declared.get("task") or task
+    said = about.get("labels") or declared.get("labels") or (labels if task == "classification" else ())
+    return {**declared, "task": task, "labels": said}

@@ -12,6 +12,8 @@ from ml_pipeline.errors import InvalidArtifact
 
 ARTIFACT_KINDS = ("onnx", "skops", "zip", "folder")
 TABLE_KINDS = ("csv", "parquet")
+# A signature's own list comes with NumPy, whose threads the child must not have while it limits itself.
+TASKS = ("classification", "regression")
 # The one step that a model may fail and serve all the same, as it came.
 COMPILING = "compiling it and proving that it answers alike"
 # What an upload may say about its model beside the files; all optional.
@@ -111,6 +113,8 @@ def checked_metadata(document: Any) -> dict[str, Any]:
     for name in ("algorithm", "description", "label_column", "owner", "task"):
         if not isinstance(document.get(name, ""), str):
             raise InvalidArtifact(f"`{name}` in the metadata is text.")
+    if document.get("task", TASKS[0]) not in TASKS:
+        raise InvalidArtifact(f"`task` in the metadata is {' or '.join(TASKS)}.")
     labels, tags, metrics = document.get("labels", []), document.get("tags", {}), document.get("metrics", {})
     if not isinstance(labels, list) or not all(isinstance(label, str | int | float) for label in labels):
         raise InvalidArtifact("`labels` in the metadata is a list, a label for each class of the model, in its order.")

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES = 50_000_000
 MAX_LINE_BYTES = 1_000_000
+MAX_TRACE = 20_000
 MAX_FILE_BYTES = 2_000_000_000
 # Yields to predictions, which run in processes beside it.
 NICE = 10
@@ -46,7 +47,8 @@ class StepLimit:
 
 # What only reads, and one single answer, must be quick: here an endless loop and a bomb end.
 STEPS = {
-    "starting": StepLimit(20, 60),
+    # The first time after an installation every module is compiled: 5 s of processor time, where later it is 2.
+    "starting": StepLimit(60, 180),
     "opening the artifact": StepLimit(4, 40, 0.1),
     "reading the rows": StepLimit(4, 40, 0.5),
     "answering a first row": StepLimit(3, 30, 0.02),
@@ -114,7 +116,9 @@ def _child(folder: Path, allowed: Limits) -> Iterator[tuple[subprocess.Popen[byt
             env={**limits.environment(), "TMPDIR": str(folder)},
             cwd=folder,
             stdin=subprocess.DEVNULL,
+            # What a model prints could flood the server's log, or forge it.
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             process_group=0,
         )
     except BaseException:
@@ -149,6 +153,7 @@ def _watch(process: subprocess.Popen[bytes], pipe: int, megabytes: float) -> Non
                 if fact.get("done"):
                     return
                 if "refused" in fact:
+                    _log_unforeseen(fact.get("traceback"))
                     raise InvalidArtifact(str(fact["refused"]), fact.get("details"))
                 step = str(fact.get("step"))[:100]
                 limit = STEPS.get(step, LATER_STEP)
@@ -158,6 +163,12 @@ def _watch(process: subprocess.Popen[bytes], pipe: int, megabytes: float) -> Non
             raise _too_long(step, f"{limit.cpu_s + more:.0f} seconds of processor time")
         if time.monotonic() - begun > limit.clock_s + 2 * more:
             raise _too_long(step, f"{limit.clock_s + 2 * more:.0f} seconds")
+
+
+def _log_unforeseen(trace: object) -> None:
+    # As JSON it stays one line, whatever the model put into it.
+    if trace is not None:
+        logger.warning("A registration failed as nobody foresaw: %s", json.dumps(trace)[:MAX_TRACE])
 
 
 def _too_long(step: str, allowed: str) -> ExaminationEnded:

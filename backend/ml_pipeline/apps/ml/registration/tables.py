@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import math
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +25,25 @@ MAX_CELL = 10_000_000
 # Parquet packs a column of equal cells into almost nothing, and each is an object once it is read.
 MAX_CELLS = 20_000_000
 _CODE = re.compile(r"\s*[+-]?0[0-9]")
-_BOOLEANS = frozenset({"true", "false"})
+# What pandas, R and spreadsheets write for a number that is missing.
+_MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "null", "none"})
+# As wide as a type may turn out in the other table.
+_AS_WIDE = {"integer": ("integer", "number")}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of cells. `is_text`: cells are text whose meaning a signature decides, as in CSV; "" is missing."""
+    """Columns of cells. `is_text`: cells are text whose meaning a signature decides, as in CSV; "" is missing.
+
+    `content` is the sha256 of all rows that came, also where these are some of them.
+    """
 
     columns: dict[str, list[Any]]
     is_text: bool
+    content: str
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
-
-    def feature(self, name: str) -> Feature:
-        """The feature that the column `name` looks like. Raises InvalidArtifact when there is no such column."""
-        if name not in self.columns:
-            raise InvalidArtifact(f"The rows lack the column {name!r}, which the model needs.")
-        cells = self.columns[name]
-        return inferred_feature(name, _typed(cells) if self.is_text else cells)
 
     def rows(self, signature: Signature, what: str) -> list[dict[str, Any]]:
         """The rows as the signature reads them; other columns are left out. Raises InvalidArtifact."""
@@ -49,30 +51,78 @@ class Table:
         absent = [name for name in names if name not in self.columns]
         if absent:
             raise InvalidArtifact(f"The {what} lacks the column {absent[0]!r}.")
-        cells = zip(*(self.columns[name] for name in names), strict=True)
+        cells = zip(*(self._cells(feature) for feature in signature.features), strict=True)
         try:
             return signature.rows([dict(zip(names, row, strict=True)) for row in cells], coerce=self.is_text)
         except InvalidInput as error:
             raise InvalidArtifact(f"The {what} breaks the signature: {error.message}", error.details) from None
+
+    def _cells(self, feature: Feature) -> list[Any]:
+        cells = self.columns[feature.name]
+        # In a column of text these are words like others.
+        if not self.is_text or feature.type == "string":
+            return cells
+        return [None if is_missing(cell) else cell for cell in cells]
 
     def sampled(self, count: int) -> Table:
         """At most `count` of the rows, picked at random but always the same ones, in their order."""
         if len(self) <= count:
             return self
         picked = sorted(random.Random(0).sample(range(len(self)), count))  # noqa: S311  (not for secrets)
-        return Table({name: [cells[at] for at in picked] for name, cells in self.columns.items()}, self.is_text)
+        columns = {name: [cells[at] for at in picked] for name, cells in self.columns.items()}
+        return replace(self, columns=columns)
 
 
 def read(given: FileGiven, what: str) -> Table:
     """The rows in a file, at least one. Raises InvalidArtifact for what is no such table."""
     content = Path(given.path).read_bytes()
-    table = _parquet(content, what) if given.kind == "parquet" else _csv(content, what)
+    columns = _parquet(content, what) if given.kind == "parquet" else _csv(content, what)
+    digest = hashlib.sha256()
+    for name, cells in sorted(columns.items()):
+        # A line each: no JSON has a line break of its own.
+        digest.update(json.dumps([name, cells]).encode() + b"\n")
+    table = Table(columns, given.kind != "parquet", digest.hexdigest())
     if not len(table):
         raise InvalidArtifact(f"The {what} has no rows.")
     return table
 
 
-def _csv(content: bytes, what: str) -> Table:
+def feature(name: str, known: Sequence[Table], *, is_text: bool = False) -> Feature:
+    """The feature that the columns `name` in all of `known` look like together; a string where `is_text`.
+
+    Parquet says what type it is of, and cells of CSV are read as that. Raises InvalidArtifact where no table has the
+    column, and where they do not agree.
+    """
+    having = [table for table in known if name in table.columns]
+    if not having:
+        raise InvalidArtifact(f"The rows lack the column {name[:60]!r}, which the model needs.")
+    typed = [cell for table in having if not table.is_text for cell in table.columns[name]]
+    texts = [cell for table in having if table.is_text for cell in table.columns[name]]
+    if is_text:
+        if any(cell is not None and not isinstance(cell, str) for cell in typed):
+            raise InvalidArtifact(
+                f"The column {name[:60]!r} is of no text in Parquet, and the model was fitted on text."
+            )
+        return replace(inferred_feature(name, typed + [cell or None for cell in texts]), type="string")
+    shown = inferred_feature(name, typed)
+    if any(cell is not None for cell in typed):
+        meanings = _read(texts, _AS_WIDE.get(shown.type, (shown.type,)))
+    # What begins with a zero is a code, such as a postal one, and no number.
+    elif any(_CODE.match(cell) for cell in texts):
+        meanings = _read(texts, ("string",))
+    else:
+        meanings = _read(texts, ("integer", "number", "boolean", "string"))
+    if meanings is None:
+        raise InvalidArtifact(f"The column {name[:60]!r} is of {shown.type} in Parquet, and in CSV it is not.")
+    return inferred_feature(name, typed + meanings)
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether the cell of a column of numbers or truth values is a missing one: None, blank, or a word for it."""
+    return cell is None or (isinstance(cell, str) and cell.strip().lower() in _MISSING)
+
+
+def _csv(content: bytes, what: str) -> dict[str, list[Any]]:
     csv.field_size_limit(MAX_CELL)
     try:
         # Spreadsheets begin a CSV with a byte order mark, which would hide the first column.
@@ -88,10 +138,10 @@ def _csv(content: bytes, what: str) -> Table:
                 lines.append(line or [""])
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidArtifact(f"The {what} is not CSV in UTF-8: {error}.") from None
-    return Table({name: [line[at] for line in lines] for at, name in enumerate(header)}, is_text=True)
+    return {name: [line[at] for line in lines] for at, name in enumerate(header)}
 
 
-def _parquet(content: bytes, what: str) -> Table:
+def _parquet(content: bytes, what: str) -> dict[str, list[Any]]:
     import pyarrow
     import pyarrow.parquet
 
@@ -106,10 +156,9 @@ def _parquet(content: bytes, what: str) -> Table:
             raise InvalidArtifact(f"The {what} has more than {MAX_CELLS:,} cells.")
         # One thread, and none of what pandas left in the file: only columns of plain values.
         table = file.read(use_threads=False)
-        columns = {name: [_plain(cell, name) for cell in table[name].to_pylist()] for name in table.column_names}
+        return {name: [_plain(cell, name) for cell in table[name].to_pylist()] for name in table.column_names}
     except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
         raise InvalidArtifact(f"The {what} is not a Parquet file of plain columns: {str(error)[:200]}") from None
-    return Table(columns, is_text=False)
 
 
 def _plain(cell: Any, name: str) -> Any:
@@ -128,17 +177,22 @@ def _check_header(header: Sequence[str], what: str) -> None:
         raise InvalidArtifact(f"The {what} has the column {twice!r} twice.")
 
 
-def _typed(cells: Sequence[str]) -> list[Any]:
-    # The narrowest type that fits every cell. What begins with a zero is a code, such as a postal one, and no number.
-    present = {cell for cell in cells if cell.strip()}
-    if any(_CODE.match(cell) for cell in present):
-        return [cell or None for cell in cells]
-    for kind in ("integer", "number"):
-        meanings = {cell: values.coerced(cell, kind) for cell in present}
-        if present and all(values.fitted(meaning, kind) is not None for meaning in meanings.values()):
-            if kind == "integer" and any(isinstance(meaning, float) for meaning in meanings.values()):
-                continue
-            return [meanings.get(cell) for cell in cells]
-    if present and all(cell.strip().lower() in _BOOLEANS for cell in present):
-        return [values.coerced(cell, "boolean") if cell in present else None for cell in cells]
-    return [cell or None for cell in cells]
+def _read(texts: Sequence[str], kinds: Sequence[str]) -> list[Any] | None:
+    """The cells as the first of `kinds` that fits every one, None for a missing one; None where no kind does."""
+    distinct = set(texts)
+    for kind in kinds:
+        if kind == "string":
+            return [cell or None for cell in texts]
+        meanings = {cell: None if is_missing(cell) else values.coerced(cell, kind) for cell in distinct}
+        if all(_is_of(kind, meaning, cell) for cell, meaning in meanings.items()):
+            return [meanings[cell] for cell in texts]
+    return None
+
+
+def _is_of(kind: str, meaning: Any, cell: str) -> bool:
+    if meaning is None:
+        return True
+    # A column of 1.0 is of numbers, and one of 0 and 1 is no column of truth values.
+    if (kind == "integer" and isinstance(meaning, float)) or (kind == "boolean" and cell.strip() in {"0", "1"}):
+        return False
+    return values.fitted(meaning, kind) is not None

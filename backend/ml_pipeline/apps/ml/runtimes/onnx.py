@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +14,14 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from ml_pipeline.apps.ml.algorithm import Output
-from ml_pipeline.apps.ml.signature import Columns, Signature
+from ml_pipeline.apps.ml.runtimes import inputs
+from ml_pipeline.apps.ml.signature import Columns, Signature, Task
 from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact
 
-_NUMERIC = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
-}
-_FLOATS = frozenset({"tensor(float)", "tensor(double)", "tensor(float16)"})
+# Rows of one call. What costs more with each row beside it is held to what it cost when it was measured.
+MOST_ROWS = 1_000
+_FLOATS = ("tensor(float", "tensor(double)")
+_INTEGERS = ("tensor(int", "tensor(uint")
 ACTIVATIONS = ("softmax", "sigmoid")
 
 
@@ -56,10 +51,9 @@ class OutputChoice:
 
 
 class OnnxRuntime:
-    """A session over one model: an input a feature, of shape (n, 1) or (n,), or one matrix (n, features).
+    """A session over one model: an input a feature, of shape (n, 1) or (n,), or matrices of several (see `inputs`).
 
-    Inputs are matched by name where all names are the features', else by position: converters rename inputs
-    (`hours-per-week` becomes `hours_per_week`).
+    It is asked for at most MOST_ROWS rows at once, and row by row where it was exported for one.
     """
 
     name = "onnx"
@@ -78,19 +72,38 @@ class OnnxRuntime:
         # Of its many exceptions none is public; each means that this version cannot run this model.
         except Exception as error:
             raise InvalidArtifact(f"ONNX Runtime cannot load the model: {str(error)[:300]}") from error
-        self._feed = _feeder(self._session.get_inputs(), signature)
+        nodes = self._session.get_inputs()
+        self._most_rows = inputs.batch_size(nodes) or MOST_ROWS
+        self._inputs = inputs.matched(nodes, signature)
         self._signature = signature
         self._activation = output.activation
-        self._output = _chosen(self._session.get_outputs(), output.name)
+        self._output = _chosen(self._session.get_outputs(), output.name, signature.task)
+
+    def refuse_inexact(self) -> None:
+        """Raises InvalidArtifact where a row of the signature may hold what an input of the model cannot."""
+        for one in self._inputs:
+            one.refuse_inexact()
 
     def predict(self, columns: Columns) -> Output:
-        """Class probabilities of shape (n, labels), or values of shape (n, 1) or (n,)."""
-        found = self._session.run([self._output], self._feed(columns))[0]
+        """Class probabilities of shape (n, labels), or values of shape (n, 1) or (n,).
+
+        Raises AlgorithmFailed for a number that does not fit into an input.
+        """
+        fed = {one.name: one.fed(columns) for one in self._inputs}
+        rows = len(next(iter(fed.values())))
+        if rows <= self._most_rows:
+            return self._answers(fed)
+        starts = range(0, rows, self._most_rows)
+        parts = [{name: column[at : at + self._most_rows] for name, column in fed.items()} for at in starts]
+        return np.concatenate([self._answers(part) for part in parts])
+
+    def _answers(self, fed: dict[str, Any]) -> Output:
+        found = self._session.run([self._output], fed)[0]
         if isinstance(found, list):
             return self._from_maps(found)
         output: Output = np.asarray(found)
         if self._signature.task == "regression":
-            return output
+            return output if output.dtype.kind == "f" else output.astype(np.float64)
         return _probabilities(output, self._activation, binary=len(self._signature.labels) == 2)
 
     def close(self) -> None:
@@ -105,40 +118,19 @@ class OnnxRuntime:
             raise AlgorithmFailed(f"The model's output has no label {error}.") from error
 
 
-def _feeder(nodes: list[Any], signature: Signature) -> Callable[[Columns], dict[str, Any]]:
-    features = signature.features
-    kinds = {feature.type == "string" for feature in features}
-    if len(nodes) == 1 and len(features) > 1 and len(kinds) == 1:
-        node, wanted = nodes[0], _type(nodes[0], next(iter(kinds)), "one matrix of all features")
-        return lambda columns: {
-            node.name: np.column_stack([columns[feature.name] for feature in features]).astype(wanted)
-        }
-    if len(nodes) != len(features):
-        raise InvalidArtifact(f"The model has {len(nodes)} inputs, its signature {len(features)} features.")
-    names = [feature.name for feature in features]
-    if {node.name for node in nodes} == set(names):
-        nodes = sorted(nodes, key=lambda node: names.index(node.name))
-    inputs = []
-    for feature, node in zip(features, nodes, strict=True):
-        shape = (-1,) if len(node.shape) == 1 else (-1, 1)
-        inputs.append((feature.name, node.name, _type(node, feature.type == "string", f"a {feature.type}"), shape))
-    return lambda columns: {node: columns[name].astype(wanted).reshape(shape) for name, node, wanted, shape in inputs}
-
-
-def _type(node: Any, is_string: bool, expected: str) -> type:
-    wanted = object if is_string else _NUMERIC.get(node.type)
-    if wanted is None or is_string != (node.type == "tensor(string)"):
-        raise InvalidArtifact(f"The model's input {node.name} is {node.type}, the signature has {expected} for it.")
-    return wanted
-
-
-def _chosen(outputs: list[Any], name: str | None) -> str:
-    usable = [one.name for one in outputs if one.type in _FLOATS or one.type.startswith("seq(map(")]
+def _chosen(outputs: list[Any], name: str | None, task: Task) -> str:
+    numbers = _FLOATS if task == "classification" else (*_FLOATS, *_INTEGERS)
+    usable = [one.name for one in outputs if one.type.startswith((*_FLOATS, "seq(map("))]
+    # Values may be whole numbers, but where there are others these stand for something else.
+    usable = usable or [one.name for one in outputs if one.type.startswith(numbers)]
     if name is not None:
-        usable = [one for one in usable if one == name]
+        usable = [one.name for one in outputs if one.name == name and one.type.startswith((*numbers, "seq(map("))]
     if not usable:
         had = ", ".join(f"{one.name}: {one.type}" for one in outputs)
-        raise InvalidArtifact(f"The model has no output of numbers{f' called {name!r}' if name else ''}; it has {had}.")
+        wanted = "probabilities" if task == "classification" else "numbers"
+        remedy = " Export it with the probability of each label, not the label alone." if wanted != "numbers" else ""
+        called = f" called {name[:60]!r}" if name else ""
+        raise InvalidArtifact(f"The model has no output of {wanted}{called}; it has {had[:300]}.{remedy}")
     return str(usable[-1])
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 from weakref import WeakValueDictionary
+
+from django.core.handlers.asgi import ASGIHandler
 
 from ml_pipeline.apps.predictions.doors import exchange
 from ml_pipeline.apps.predictions.doors.exchange import Admitted, Elsewhere, Exchange, Head, Reply
@@ -23,10 +25,31 @@ Application = Callable[[Any, Receive, Send], Awaitable[None]]
 THREADS = 8
 # For algorithms that are loaded first or run in another process: these threads wait, they do not compute.
 SLOW_THREADS = 64
-SPOOL_BYTES, PIECE_BYTES = 1_000_000, 262_144
+# What is larger is written to a file, as much at a time, and never by the thread that all requests share.
+PIECE_BYTES = 1_000_000
 # A refused upload is read and thrown away for a moment, or the client would see a reset instead of the reply.
 DRAIN_S = 5.0
 MAX_WAITING_BYTES = 200_000_000
+
+
+class Handed:
+    """What Django gets to receive from: `body` is read already, so all that may come is that the client goes away."""
+
+    def __init__(self, body: IO[bytes], receive: Receive) -> None:
+        self.body = body
+        self._receive = receive
+
+    async def __call__(self) -> Mapping[str, Any]:
+        """The next message."""
+        return await self._receive()
+
+
+class DjangoHandler(ASGIHandler):
+    """Django's handler behind the door: it takes the body as the door has it, where its own would copy it."""
+
+    async def read_body(self, receive: Handed) -> IO[bytes]:  # type: ignore[override]
+        """The body; Django closes it, in the thread of the view."""
+        return receive.body
 
 
 class ClientGone(Exception):
@@ -87,12 +110,31 @@ class AsgiDoor:
         await _send(await self._answered(admitted, body), send, with_body=head.method != "HEAD")
 
     async def _hand_on(self, elsewhere: Elsewhere, scope: Scope, upload: _Upload, receive: Receive, send: Send) -> None:
-        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as body:
-            async for part in upload.parts(elsewhere.limit_bytes):
-                body.write(part)
-            size = body.tell()
-            body.seek(0)
-            await self._django(_measured(scope, size), _replayed(body, size, receive), send)
+        with self._exchange.uploads.place() if elsewhere.is_upload else contextlib.nullcontext():
+            body, size = await self._spooled(upload, elsewhere.limit_bytes)
+            with body:
+                await self._django(_measured(scope, size), Handed(body, receive), send)
+
+    async def _spooled(self, upload: _Upload, limit_bytes: int) -> tuple[IO[bytes], int]:
+        file: IO[bytes] | None = None
+        held, written = bytearray(), 0
+        try:
+            async for part in upload.parts(limit_bytes):
+                held += part
+                if len(held) >= PIECE_BYTES:
+                    if file is None:
+                        file = await asyncio.to_thread(self._exchange.uploads.file)
+                    written += await asyncio.to_thread(file.write, held)
+                    held = bytearray()
+            if file is None:
+                return io.BytesIO(held), len(held)
+            written += await asyncio.to_thread(file.write, held)
+            await asyncio.to_thread(file.seek, 0)
+        except BaseException:
+            if file is not None:
+                await asyncio.to_thread(file.close)
+            raise
+        return file, written
 
     async def _answered(self, admitted: Admitted, body: bytes) -> Reply:
         # Health checks must not wait behind predictions: one asks nobody, the other has threads of its own.
@@ -184,22 +226,6 @@ def _measured(scope: Scope, size: int) -> Scope:
     if size and not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", exchange.JSON.encode()))
     return {**scope, "headers": headers}
-
-
-def _replayed(body: IO[bytes], size: int, receive: Receive) -> Receive:
-    left = size
-    is_begun = False
-
-    async def replay() -> Mapping[str, Any]:
-        nonlocal left, is_begun
-        if is_begun and not left:
-            return await receive()
-        is_begun = True
-        part = body.read(PIECE_BYTES)
-        left -= len(part)
-        return {"type": "http.request", "body": part, "more_body": left > 0}
-
-    return replay
 
 
 async def _send(reply: Reply, send: Send, *, with_body: bool = True) -> None:

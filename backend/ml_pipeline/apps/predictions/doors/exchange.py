@@ -21,6 +21,7 @@ from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints import names
 from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.apps.predictions.calls import Question
+from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.apps.predictions.service import Payload, PredictionService
 from ml_pipeline.errors import (
@@ -133,10 +134,11 @@ def too_large(limit_bytes: int = MAX_BODY_BYTES) -> BodyTooLarge:
 
 
 class Exchange:
-    """Answers data-plane requests with `service`; uploads may have `upload_bytes`."""
+    """Answers data-plane requests with `service`; a body that is one of `uploads` may have `upload_bytes`."""
 
-    def __init__(self, service: PredictionService, *, upload_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, service: PredictionService, uploads: Uploads, *, upload_bytes: int) -> None:
         self.service = service
+        self.uploads = uploads
         self._upload_bytes = upload_bytes
 
     def admit(self, head: Head) -> Admitted | Elsewhere:

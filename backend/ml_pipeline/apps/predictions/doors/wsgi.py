@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import IO, Any
-from weakref import WeakValueDictionary
 
 from ml_pipeline.apps.predictions.doors import exchange
 from ml_pipeline.apps.predictions.doors.exchange import Admitted, Elsewhere, Exchange, Head, Reply
+from ml_pipeline.apps.predictions.doors.turns import Turns
 from ml_pipeline.errors import MalformedInput, MLPipelineError, Overloaded
 
 Environ = dict[str, Any]
@@ -27,8 +25,6 @@ PIECE_BYTES = 65_536
 # As in the ASGI door: a refused upload is read and thrown away for a moment, so that the client gets to the reply.
 DRAIN_S = 5.0
 SILENCE_S = 0.5
-# For an algorithm in another process everybody waits this long, and only one beyond it.
-PATIENCE_S = 0.05
 # Where servers put the client's socket: gunicorn, and our development server.
 SOCKETS = ("gunicorn.socket", "ml_pipeline.socket")
 
@@ -39,9 +35,7 @@ class WsgiDoor:
     def __init__(self, exchange_: Exchange, django: Application) -> None:
         self._exchange = exchange_
         self._django = django
-        # Gone with the last request that waits in it.
-        self._turns: WeakValueDictionary[int, _Turn] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """One request."""
@@ -63,58 +57,58 @@ class WsgiDoor:
         slow = self._exchange.slow_algorithm(admitted)
         if slow is None:
             return self._exchange.answer(admitted, body)
-        with self._lock:
-            turn = self._turns.setdefault(slow, _Turn())
-        if not turn.take(self._exchange.service.deadline_s):
-            return exchange.error_reply(Overloaded("Others wait for this algorithm already; try again shortly."))
         try:
-            return self._exchange.answer(admitted, body)
-        finally:
-            turn.give_back()
+            with self._turns.turn(slow, self._exchange.service.deadline_s):
+                return self._exchange.answer(admitted, body)
+        except Overloaded as error:
+            return exchange.error_reply(error)
 
     def _hand_on(
         self, elsewhere: Elsewhere, head: Head, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        # An upload is unlinked already and goes when Django has let go of it.
-        body: IO[bytes] = tempfile.TemporaryFile() if elsewhere.is_upload else io.BytesIO()  # noqa: SIM115
-        for piece in _body(environ, head, elsewhere.limit_bytes):
-            body.write(piece)
-        size = body.tell()
-        body.seek(0)
-        environ["CONTENT_LENGTH"] = str(size)
-        if size and not environ.get("CONTENT_TYPE"):
-            environ["CONTENT_TYPE"] = exchange.JSON
-        environ["wsgi.input"] = body
-        return self._django(environ, start_response)
+        with contextlib.ExitStack() as held:
+            body: IO[bytes] = self._upload_file(held) if elsewhere.is_upload else io.BytesIO()
+            for piece in _body(environ, head, elsewhere.limit_bytes):
+                body.write(piece)
+            size = body.tell()
+            body.seek(0)
+            environ["CONTENT_LENGTH"] = str(size)
+            if size and not environ.get("CONTENT_TYPE"):
+                environ["CONTENT_TYPE"] = exchange.JSON
+            environ["wsgi.input"] = body
+            reply = self._django(environ, start_response)
+            if head.method == "HEAD":
+                # Servers send none of it, and gunicorn warns of it.
+                _close(reply)
+                return []
+            if not elsewhere.is_upload:
+                # As it is: a server may know Django's own kinds of replies, such as a file.
+                return reply
+            held.callback(_close, reply)
+            return _Held(reply, held.pop_all())
+
+    def _upload_file(self, held: contextlib.ExitStack) -> IO[bytes]:
+        held.enter_context(self._exchange.uploads.place())
+        return held.enter_context(self._exchange.uploads.file())
 
 
-class _Turn:
-    """Who asks one algorithm that does not answer at once.
+class _Held:
+    """Django's reply to an upload, and what is held until the server has sent it.
 
-    A server has few threads, and this one's callers hold two at most: one that asks and one that is next.
+    Left to the garbage collector the upload's file would stay open for long: request and parser refer to each other.
     """
 
-    def __init__(self) -> None:
-        self._asking = threading.Lock()
-        self._next = threading.Lock()
-        self._since = 0.0
+    def __init__(self, reply: Iterable[bytes], held: contextlib.ExitStack) -> None:
+        self._reply = reply
+        self.close = held.close
 
-    def take(self, deadline_s: float) -> bool:
-        """Whether it is the caller's turn now; False when it will not be soon."""
-        is_long = time.monotonic() - self._since > PATIENCE_S
-        is_taken = self._asking.acquire(timeout=0 if is_long else PATIENCE_S)
-        if not is_taken and self._next.acquire(blocking=False):
-            try:
-                is_taken = self._asking.acquire(timeout=deadline_s)
-            finally:
-                self._next.release()
-        if is_taken:
-            self._since = time.monotonic()
-        return is_taken
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._reply)
 
-    def give_back(self) -> None:
-        """The next one's turn begins."""
-        self._asking.release()
+
+def _close(reply: Iterable[bytes]) -> None:
+    if hasattr(reply, "close"):
+        reply.close()
 
 
 def _head(environ: Environ) -> Head:

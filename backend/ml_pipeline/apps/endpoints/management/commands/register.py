@@ -37,10 +37,13 @@ class Command(BaseCommand):
         """Registers it and says what became of it."""
         try:
             bundle = Bundle(options["folder"])
+            name = options["name"] or bundle.manifest.get("name")
+            if not isinstance(name, str):
+                raise CommandError("The bundle's manifest has no name for the algorithm; give one by --name.")
             done = algorithms.register_folder(
                 bundle,
                 endpoint=options["endpoint"],
-                name=options["name"] or str(bundle.manifest.get("name")),
+                name=name,
                 version=options["algorithm_version"],
                 owner=options["owner"],
                 actor=_operator(),
@@ -53,7 +56,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({**document, "runtime": one.runtime, "created": done.created}))
         else:
             verb = "Registered" if done.created else "Registered before, nothing changed:"
-            self.stdout.write(f"{verb} {one} as algorithm {one.pk}, served by {one.runtime}. {one.runtime_reason}.")
+            why = f" ({one.runtime_reason.rstrip('.')})" if one.runtime_reason else ""
+            self.stdout.write(f"{verb} {one} as algorithm {one.pk}, served by {one.runtime}{why}.")
 
 
 def _operator() -> str:

@@ -1,0 +1,259 @@
+"""The keeper: brings this process's snapshot up to date, and loads beside it what the snapshot will need.
+
+It polls the revision, and after a change reads everything anew. Keys, and routes to what is loaded, are swapped at
+once, in one assignment; what has to be loaded first takes its place when it is ready, and an endpoint keeps its old
+route until then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import Error, connection
+
+from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithmStatus, Status
+from ml_pipeline.apps.events import revisions
+from ml_pipeline.apps.events.models import Revision
+from ml_pipeline.apps.ml.registry import MLRegistry
+from ml_pipeline.apps.predictions.routing import LIVE, Route, Snapshot
+from ml_pipeline.errors import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 0.25
+# Whoever made a change finds it served when he is answered, unless its load takes longer than this.
+PATIENCE_S = 10.0
+# One that hangs must not keep the others waiting.
+LOADS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the database says as of one revision, whether or not it is loaded (0: nothing read yet)."""
+
+    revision: int = 0
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    endpoints: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
+
+    @property
+    def routable(self) -> dict[int, Route]:
+        """The routes of all endpoints by algorithm."""
+        return {route.algorithm_id: route for routes in self.endpoints.values() for route in routes}
+
+    @property
+    def live(self) -> tuple[Route, ...]:
+        """What must be loaded: what an endpoint answers with by itself, and what an alias names."""
+        named = {route.algorithm_id for route in self.aliases.values()}
+        return tuple(route for one, route in self.routable.items() if one in named or route.status in LIVE)
+
+
+class SnapshotKeeper:
+    """Holds the current snapshot of this process and brings it up to date."""
+
+    def __init__(self, registry: MLRegistry, prepare: Callable[[], None]) -> None:
+        """`prepare` is called when some algorithm may need a process of its own, so that its first request is quick."""
+        self.registry = registry
+        self._prepare = prepare
+        self._wanted = Wanted()
+        self.snapshot = Snapshot()
+        self._stopped = threading.Event()
+        self._poller_pid: int | None = None
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        # In a fork, too: a thread of the parent may have held these, or been loading, and it does not exist here.
+        self._refreshing, self._starting = threading.Lock(), threading.Lock()
+        self._turns = threading.Semaphore(LOADS_AT_ONCE)
+        # When each load under way began; notified when one has ended.
+        self._loading: dict[int, float] = {}
+        self._loaded = threading.Condition()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether this very process polls."""
+        return self._poller_pid == os.getpid()
+
+    def start(self) -> None:
+        """The snapshot is current, and polling goes on in the background; called again, nothing more happens.
+
+        Called with the first request, so that each process of a pre-forking server has a poller of its own, and that
+        request is not judged by what was true when the process was made.
+        """
+        with self._starting:
+            if self.is_started:
+                return
+            revisions.raised.connect(self._on_raised, dispatch_uid="predictions.snapshot")
+            try:
+                self.refresh()
+            except DatabaseUnavailable as error:
+                logger.error("%s", error.message)
+            self.settle(PATIENCE_S)
+            threading.Thread(target=self._poll, name="snapshot", daemon=True).start()
+            self._poller_pid = os.getpid()
+
+    def stop(self) -> None:
+        """No further polling."""
+        self._stopped.set()
+
+    def refresh(self) -> None:
+        """The snapshot has the keys of the revision committed now, and its routes as far as they are loaded.
+
+        The rest is being loaded when this returns (see `settle`). Raises DatabaseUnavailable.
+        """
+        with self._refreshing:
+            try:
+                while (revision := revisions.current()) != self._wanted.revision:
+                    wanted = Wanted(revision, keys.grants(), _routes(), _aliases())
+                    # Nothing was committed while we read, so what we read is the state at that revision.
+                    if revisions.current() == revision:
+                        self._wanted = wanted
+                        self._publish()
+                        self._load_all()
+            except (Error, Revision.DoesNotExist) as error:
+                connection.close()
+                raise DatabaseUnavailable(f"The registry cannot be read: {error}") from error
+
+    def settle(self, patience_s: float | None = None) -> None:
+        """Returns when everything that is being loaded is there, or failed; what takes over `patience_s` is left."""
+        with self._loaded:
+            now, awaited, left_s = time.monotonic(), set(self._loading), None
+            if patience_s is not None:
+                left = {one: begun + patience_s - now for one, begun in self._loading.items()}
+                awaited = {one for one in left if left[one] > 0}
+                left_s = max((left[one] for one in awaited), default=0.0)
+            self._loaded.wait_for(lambda: awaited.isdisjoint(self._loading), left_s)
+
+    def _load_all(self) -> None:
+        # What failed is tried again with each revision.
+        if any(route.is_isolated for route in self._wanted.routable.values()):
+            # It may have to wait for a process, and keys must not.
+            threading.Thread(target=self._prepare, name="snapshot-prepare", daemon=True).start()
+        absent = [route for route in self._wanted.live if not self._is_ready(route)]
+        with self._loaded:
+            for route in absent:
+                if route.algorithm_id not in self._loading:
+                    self._loading[route.algorithm_id] = time.monotonic()
+                    threading.Thread(target=self._load, args=(route,), name="snapshot-load", daemon=True).start()
+
+    def _load(self, route: Route) -> None:
+        try:
+            with self._turns:
+                self.registry.load(route.algorithm_id, route.digest)
+            with self._refreshing:
+                self._publish()
+        finally:
+            with self._loaded:
+                del self._loading[route.algorithm_id]
+                self._loaded.notify_all()
+
+    def _publish(self) -> None:
+        # What is wanted, as far as it is loaded.
+        wanted = self._wanted
+        kept = {name: self._kept(name, routes) for name, routes in wanted.endpoints.items()}
+        kept_aliases = {place: self._kept_alias(place, route) for place, route in wanted.aliases.items()}
+        self.snapshot = Snapshot(wanted.revision, wanted.grants, kept, wanted.live, kept_aliases)
+        used = [*(route for routes in kept.values() for route in routes), *kept_aliases.values()]
+        live = {route.algorithm_id for route in used if route.status in LIVE}
+        live |= {route.algorithm_id for route in wanted.live}
+        self.registry.keep(frozenset(live), frozenset(wanted.routable) | {route.algorithm_id for route in used})
+
+    def _kept(self, name: str, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        # What is not loaded never replaces what serves: the production route stays the one before, unless archived.
+        absent = [route for route in routes if route.status == Status.PRODUCTION and not self._is_ready(route)]
+        present = self.snapshot.endpoints.get(name, ())
+        before = [
+            route
+            for route in present
+            if route.status == Status.PRODUCTION and self._is_ready(route) and self._is_routable(route)
+        ]
+        if not absent or not before:
+            return routes
+        self._report(absent[0], name, before[0])
+        # Whoever asks for the new one by its version still reaches it by the status that it had.
+        ids = {route.algorithm_id for route in absent}
+        still = [route for route in present if route.algorithm_id in ids and route.status != Status.PRODUCTION]
+        return (*(route for route in routes if route not in absent), *still, *before)
+
+    def _kept_alias(self, place: tuple[str, str], route: Route) -> Route:
+        before = self.snapshot.aliases.get(place)
+        if route.status == Status.ARCHIVED or before is None or self._is_ready(route):
+            return route
+        if not self._is_routable(before) or not self._is_ready(before):
+            return route
+        self._report(route, "@".join(place), before)
+        return before
+
+    def _report(self, absent: Route, place: str, before: Route) -> None:
+        if self.registry.slot(absent.algorithm_id).state == "failed":
+            logger.error("%s %s cannot serve %s; %s stays", absent.name, absent.version, place, before.version)
+
+    def _is_ready(self, route: Route) -> bool:
+        return self.registry.slot(route.algorithm_id).state == "ready"
+
+    def _is_routable(self, route: Route) -> bool:
+        return any(route.algorithm_id == one.algorithm_id for one in self._wanted.endpoints.get(route.endpoint, ()))
+
+    def _poll(self) -> None:
+        reported = ""
+        while not self._stopped.wait(POLL_INTERVAL_S):
+            try:
+                self.refresh()
+                reported = ""
+            except DatabaseUnavailable as error:
+                if error.message != reported:
+                    logger.error("%s", error.message)
+                reported = error.message
+            # The outermost edge of this thread: without it nobody would hear of a change any more.
+            except Exception:
+                logger.exception("the snapshot could not be brought up to date")
+        connection.close()
+
+    def _on_raised(self, **_: Any) -> None:
+        self.refresh()
+        self.settle(PATIENCE_S)
+
+
+def _routes() -> dict[str, tuple[Route, ...]]:
+    found: dict[str, list[Route]] = {name: [] for name in Endpoint.objects.values_list("name", flat=True)}
+    steps = (
+        MLAlgorithmStatus.objects.filter(active_of__isnull=False)
+        .exclude(status=Status.ARCHIVED)
+        .order_by("parent_mlalgorithm_id")
+        .values_list(
+            "parent_mlalgorithm_id",
+            "parent_mlalgorithm__parent_endpoint__name",
+            "parent_mlalgorithm__name",
+            "parent_mlalgorithm__version",
+            "status",
+            "parent_mlalgorithm__artifact_digest",
+            "parent_mlalgorithm__is_isolated",
+        )
+    )
+    for step in steps:
+        # An endpoint made between the two queries; the second look at the revision discards what was read.
+        found.setdefault(step[1], []).append(Route(*step))
+    return {name: tuple(routes) for name, routes in found.items()}
+
+
+def _aliases() -> dict[tuple[str, str], Route]:
+    named = EndpointAlias.objects.filter(parent_mlalgorithm__active_status__isnull=False).values_list(
+        "name",
+        "parent_mlalgorithm_id",
+        "parent_endpoint__name",
+        "parent_mlalgorithm__name",
+        "parent_mlalgorithm__version",
+        "parent_mlalgorithm__active_status__status",
+        "parent_mlalgorithm__artifact_digest",
+        "parent_mlalgorithm__is_isolated",
+    )
+    return {(one[2], one[0]): Route(*one[1:]) for one in named}
