@@ -34,19 +34,31 @@ def test_it_is_made_moved_and_removed() -> None:
         aliases.remove(endpoint, "candidate")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_it_is_read_over_http() -> None:
+def reader() -> Client:
     one, other = algorithm("1"), algorithm("1", endpoint="other")
     aliases.put(one.parent_endpoint, "candidate", one, actor="ann")
+    assert other.parent_endpoint.name == "other"
     _, secret = keys.create("reader", ["read"])
-    browser = Client(headers={"Authorization": f"Bearer {secret}"})
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def test_it_is_read_over_http() -> None:
+    browser = reader()
     (listed,) = browser.get("/api/v1/endpoints/demo/aliases").json()
     assert (listed["algorithm"], listed["created_by"]) == ("model", "ann")
     assert browser.get("/api/v1/endpoints/demo/aliases/candidate").json() == listed
-    assert browser.get(f"/api/v1/endpoints/{other.parent_endpoint.name}/aliases/candidate").status_code == 404
-    for name in ("next", "Candidate", "a%00", "a" * 64):
-        assert browser.get(f"/api/v1/endpoints/demo/aliases/{name}").status_code == 404, name
-    assert browser.get("/api/v1/endpoints/demo/aliases/candidate?colour=red").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("other/aliases/candidate", 404),
+        *((f"demo/aliases/{name}", 404) for name in ("next", "Candidate", "a%00", "a" * 64)),
+        ("demo/aliases/candidate?colour=red", 400),
+    ],
+)
+def test_what_is_no_alias_is_refused_over_http(path: str, status: int) -> None:
+    assert reader().get(f"/api/v1/endpoints/{path}").status_code == status
 
 
 def test_every_change_raises_the_revision_and_nothing_else_does() -> None:
