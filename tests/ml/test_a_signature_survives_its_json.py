@@ -28,6 +28,12 @@ FEATURES = some.lists(
         some.booleans(),
         some.lists(TEXT, min_size=1, max_size=3).map(tuple),
         some.just(True),
+    )
+    | some.builds(
+        Feature,
+        TEXT,
+        some.sampled_from(["integer", "number"]),
+        bounds=some.tuples(some.floats(-1e9, 0), some.floats(0, 1e9)),
     ),
     min_size=1,
     max_size=5,

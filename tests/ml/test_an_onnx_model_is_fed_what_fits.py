@@ -13,7 +13,7 @@ from small_graphs import FLOAT, INT64, examined, graph, node, numbers, tensor
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime, OutputChoice
 from ml_pipeline.apps.ml.signature import Feature, Signature
-from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact
+from ml_pipeline.errors import InvalidArtifact, InvalidInput
 
 INTEGER = numbers(Feature("x", "integer"))
 NARROW = {
@@ -41,13 +41,14 @@ def values(algorithm: Algorithm, rows: list[dict[str, Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("kind", NARROW)
 def test_integers_arrive_up_to_the_limits_of_their_type(kind: int) -> None:
-    algorithm = Algorithm(INTEGER, OnnxRuntime(as_double(kind), INTEGER))
+    runtime = OnnxRuntime(as_double(kind), INTEGER)
+    signature = Signature.from_json(runtime.bounded().to_json())
     least, most = NARROW[kind]
-    assert values(algorithm, [{"x": least}, {"x": most}]) == [least, most]
-    # Beyond 2**53 no row comes.
-    for beyond in [one for one in (least - 1, most + 1) if abs(one) < 2**53]:
-        with pytest.raises(AlgorithmFailed, match="'x' does not fit: the model takes"):
-            algorithm.compute_prediction([{"x": beyond}])
+    rows = signature.rows([{"x": least}, {"x": most}])
+    assert values(Algorithm(signature, runtime), rows) == [least, most]
+    for beyond in (least - 1, most + 1):
+        with pytest.raises(InvalidInput, match=r"row 0, field 'x': expected an integer (from|between)"):
+            signature.rows([{"x": beyond}])
 
 
 def test_a_small_float_does_not_become_infinite() -> None:
@@ -55,10 +56,11 @@ def test_a_small_float_does_not_become_infinite() -> None:
     half = [node("Cast", ["x"], ["z"], to=FLOAT), node("IsNaN", ["z"], ["gone"])]
     half += [node("Where", ["gone", "zero", "z"], ["y"])]
     model = graph(half, [tensor("x", TensorProto.FLOAT16, None, 1)], [tensor("y", FLOAT, None, 1)], zero=np.float32(0))
-    algorithm = Algorithm(signature, OnnxRuntime(model, signature))
-    assert values(algorithm, [{"x": 65_504.0}, {"x": None}]) == [65_504.0, 0.0]
-    with pytest.raises(AlgorithmFailed, match="does not fit"):
-        algorithm.compute_prediction([{"x": 70_000.0}])
+    runtime = OnnxRuntime(model, signature)
+    rows = runtime.bounded().rows([{"x": 65_504.0}, {"x": None}])
+    assert values(Algorithm(signature, runtime), rows) == [65_504.0, 0.0]
+    with pytest.raises(InvalidInput, match="expected a number from -65504 to 65504, got 70000"):
+        runtime.bounded().rows([{"x": 70_000.0}])
 
 
 @pytest.mark.parametrize(

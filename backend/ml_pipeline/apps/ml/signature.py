@@ -27,6 +27,7 @@ FeatureType = Literal["integer", "number", "string", "boolean"]
 Task = Literal["classification", "regression"]
 
 MAX_COMPLAINTS = 100
+_WIDEST = (-values.MAX_NUMBER, values.MAX_NUMBER)
 # Strict JSON has neither, in a request or in a bundle's manifest.
 _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -35,7 +36,8 @@ _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 class Feature:
     """One input. `categories` are the values seen in training; others are accepted unless it `is_closed`.
 
-    Strings and integers can be closed; the categories of integers are their digits.
+    Strings and integers can be closed; the categories of integers are their digits. `bounds` are the least and the most
+    that a number may be, where the model's input holds no more.
     """
 
     name: str
@@ -43,6 +45,41 @@ class Feature:
     nullable: bool = False
     categories: tuple[str, ...] = ()
     is_closed: bool = False
+    bounds: tuple[float, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The feature as JSON values, the inverse of `from_json`."""
+        limits = zip(("minimum", "maximum"), self.bounds or (), strict=False)
+        return {
+            "name": self.name,
+            "type": self.type,
+            "nullable": self.nullable,
+            "categories": list(self.categories),
+            "closed": self.is_closed,
+            **dict(limits),
+        }
+
+    @classmethod
+    def from_json(cls, item: Any) -> Feature:
+        """The feature that `to_json` wrote. Raises what its parts raise where it is not one."""
+        given = [item.get(name) for name in ("minimum", "maximum")]
+        least, most = (otherwise if one is None else float(one) for one, otherwise in zip(given, _WIDEST, strict=True))
+        return cls(
+            str(item["name"]),
+            item["type"],
+            bool(item.get("nullable", False)),
+            tuple(str(category) for category in item.get("categories", ())),
+            bool(item.get("closed", False)),
+            None if given == [None, None] else (least, most),
+        )
+
+    def expected(self, fitting: Any) -> str:
+        """What a complaint says is expected instead of a value that reads as `fitting`, None where it does not."""
+        if fitting is None:
+            return values.EXPECTED[self.type]
+        if self.bounds is not None:
+            return f"{'an integer' if self.type == 'integer' else 'a number'} from {_range(self.bounds)}"
+        return values.one_of(self.categories)
 
 
 @dataclass(frozen=True)
@@ -77,16 +114,7 @@ class Signature:
     def to_json(self) -> dict[str, Any]:
         """The signature as JSON values, the inverse of `from_json`."""
         return {
-            "features": [
-                {
-                    "name": feature.name,
-                    "type": feature.type,
-                    "nullable": feature.nullable,
-                    "categories": list(feature.categories),
-                    "closed": feature.is_closed,
-                }
-                for feature in self.features
-            ],
+            "features": [feature.to_json() for feature in self.features],
             "task": self.task,
             "labels": list(self.labels),
         }
@@ -95,18 +123,9 @@ class Signature:
     def from_json(cls, document: Any) -> Signature:
         """The signature that `to_json` wrote. Raises InvalidArtifact when it is not one."""
         try:
-            features = tuple(
-                Feature(
-                    str(item["name"]),
-                    item["type"],
-                    bool(item.get("nullable", False)),
-                    tuple(str(category) for category in item.get("categories", ())),
-                    bool(item.get("closed", False)),
-                )
-                for item in document["features"]
-            )
+            features = tuple(Feature.from_json(item) for item in document["features"])
             task, labels = document["task"], tuple(str(label) for label in document.get("labels", ()))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InvalidArtifact(f"The signature lacks or misuses {error}.") from None
         unknown = [feature.type for feature in features if feature.type not in get_args(FeatureType)]
         if unknown or task not in get_args(Task):
@@ -153,9 +172,13 @@ class Signature:
                 row[feature.name] = None
                 continue
             fitting = values.fitted(value, feature.type)
-            if fitting is None or (feature.is_closed and str(fitting) not in self._closed[feature.name]):
-                expected = values.EXPECTED[feature.type] if fitting is None else values.one_of(feature.categories)
-                complaints.append(Complaint(index, feature.name, expected, strict_json.shown(item[feature.name])))
+            if (
+                fitting is None
+                or (feature.is_closed and str(fitting) not in self._closed[feature.name])
+                or (feature.bounds is not None and not feature.bounds[0] <= fitting <= feature.bounds[1])
+            ):
+                got = strict_json.shown(item[feature.name])
+                complaints.append(Complaint(index, feature.name, feature.expected(fitting), got))
             row[feature.name] = fitting
         return row
 
@@ -181,6 +204,18 @@ def _check_feature(feature: Feature) -> None:
         raise InvalidArtifact(
             f"The feature {feature.name[:60]!r} is closed; only strings and integers can be, with categories."
         )
+
+    if feature.bounds is not None and (
+        feature.type not in {"integer", "number"} or feature.is_closed or not feature.bounds[0] <= feature.bounds[1]
+    ):
+        raise InvalidArtifact(
+            f"The feature {feature.name[:60]!r} has a minimum or maximum; only numbers, and integers that are not "
+            "closed, can, and the minimum is not above the maximum."
+        )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return " to ".join(f"{int(one)}" if one.is_integer() and abs(one) < 1e15 else f"{one:.6g}" for one in bounds)
 
 
 def _check_text(what: str, text: str) -> None:

@@ -141,9 +141,10 @@ def _native(
     if material.onnx is not None:
         model = material.files[bundles.ONNX_MODEL]
         runtime = OnnxRuntime(model, signature, OutputChoice.from_json(about.get("output")))
-        # A class of one's own may fill in what is missing.
+        # A class of one's own may fill in what is missing, and scale what is too large.
         if family.preprocess is Algorithm.preprocess:
             runtime.refuse_inexact()
+            signature = runtime.bounded()
         return family(signature, runtime), "object"
     if material.pipeline is None:
         if family.predict is Algorithm.predict:

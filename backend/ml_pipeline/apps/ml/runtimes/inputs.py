@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ml_pipeline.apps.ml.signature import Columns, Feature, Signature
-from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact
+from ml_pipeline.errors import InvalidArtifact
 
 _TYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -28,7 +28,7 @@ _TYPES: dict[str, Any] = {
     "tensor(string)": object,
 }
 # They hold whatever a row may.
-_ROOMY = frozenset({"tensor(float)", "tensor(double)", "tensor(string)"})
+_ROOMY = frozenset({"tensor(float)", "tensor(double)", "tensor(int64)", "tensor(string)"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +57,24 @@ class Input:
                     f'neither: declare it in the signature as "type": "{kind}" and "nullable": false.'
                 )
 
+    def bounded(self) -> tuple[Feature, ...]:
+        """Its features, numbers with the bounds of what the input holds where a row may have more."""
+        if self.type in _ROOMY:
+            return self.features
+        least, most = _range(self._dtype)
+        found = []
+        for feature in self.features:
+            before = feature.bounds or (least, most)
+            bounds = max(before[0], least), min(before[1], most)
+            is_number = feature.type in {"integer", "number"} and not feature.is_closed
+            found.append(replace(feature, bounds=bounds) if is_number else feature)
+        return tuple(found)
+
     def fed(self, columns: Columns) -> npt.NDArray[Any]:
-        """The array for this input: (n, features), or (n,). Raises AlgorithmFailed for a number that does not fit."""
-        if self.type not in _ROOMY:
-            for feature in self.features:
-                self._check(columns[feature.name], feature.name)
+        """The array for this input, of numbers within its bounds: (n, features), or (n,)."""
         if len(self.features) > 1:
             return np.column_stack([columns[feature.name] for feature in self.features]).astype(self._dtype)
         return columns[self.features[0].name].astype(self._dtype).reshape((-1,) if self.is_vector else (-1, 1))
-
-    def _check(self, column: npt.NDArray[Any], name: str) -> None:
-        least, most = _range(self._dtype)
-        # NaN, too: of integers it would make another number.
-        is_inside = (column >= least) & (column <= most)
-        if np.issubdtype(self._dtype, np.floating):
-            is_inside |= np.isnan(column)
-        if not is_inside.all():
-            wrong = column[~is_inside][0]
-            raise AlgorithmFailed(
-                f"{wrong:.15g} in {name!r} does not fit: the model takes {least:g} to {most:g} there."
-            )
 
 
 def _range(dtype: Any) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,11 +84,14 @@ class OnnxRuntime:
         for one in self._inputs:
             one.refuse_inexact()
 
-    def predict(self, columns: Columns) -> Output:
-        """Class probabilities of shape (n, labels), or values of shape (n, 1) or (n,).
+    def bounded(self) -> Signature:
+        """The signature, its numbers with the bounds of what the model's inputs hold."""
+        bounded = {feature.name: feature for one in self._inputs for feature in one.bounded()}
+        features = tuple(bounded[feature.name] for feature in self._signature.features)
+        return replace(self._signature, features=features)
 
-        Raises AlgorithmFailed for a number that does not fit into an input.
-        """
+    def predict(self, columns: Columns) -> Output:
+        """Class probabilities of shape (n, labels), or values of shape (n, 1) or (n,)."""
         fed = {one.name: one.fed(columns) for one in self._inputs}
         rows = len(next(iter(fed.values())))
         if rows <= self._most_rows:
