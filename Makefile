@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
-	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, the notebook"
+	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"
 
