@@ -9,7 +9,6 @@ its p99 before, and how much memory the server's own processes gained.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -116,10 +115,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             results.append(run(door, Path(folder) / "home", uploads))
         print(table(results[-1]), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
-    else:
-        print(json.dumps(results))
+    neighbours.report(results, options.json)
 
 
 if __name__ == "__main__":

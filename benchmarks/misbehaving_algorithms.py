@@ -9,7 +9,6 @@ without them take turns; the figures are medians over the rounds.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import threading
@@ -144,10 +143,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             results.append(run(door, Path(folder)))
     print(table(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
-    else:
-        print(json.dumps(results))
+    neighbours.report(results, options.json)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,14 @@ def server_bytes(server: Server) -> int:
     return total
 
 
+def report(results: Sequence[object], path: Path | None) -> None:
+    """The results as JSON, in a file where one is named, else printed."""
+    if path:
+        path.write_text(json.dumps(results, indent=2))
+    else:
+        print(json.dumps(results))
+
+
 def _ask(url: str, key: str) -> list[float]:
     latencies: list[float] = []
     # The input ends when whoever started this wants to know.

@@ -16,6 +16,7 @@ from people import as_rows
 
 from ml_pipeline.apps.ml import profile
 from ml_pipeline.apps.ml.algorithm import Prediction
+from ml_pipeline.apps.ml.profile import bins
 from ml_pipeline.apps.ml.signature import Columns, Feature, FeatureType, Signature, inferred_feature
 
 OUTSIDE = {"numeric": ["null", "below", "above"], "categorical": ["null", "other"]}
@@ -115,7 +116,7 @@ def test_a_bin_ends_with_its_edge() -> None:
     assert part["edges"] == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
     assert part["counts"] == [10] * 10
     some_values = np.array([0.9, 1, 10, 10.1, 20, 100, 100.1, math.inf, -math.inf, math.nan])
-    assert profile.binned(part, some_values).tolist() == [11, 0, 0, 1, 1, 9, 12, 12, 11, 10]
+    assert bins.placed(part, some_values).tolist() == [11, 0, 0, 1, 1, 9, 12, 12, 11, 10]
     assert profile.counted(part, some_values) == {
         "counts": [2, 2, 0, 0, 0, 0, 0, 0, 0, 1],
         "null": 1,

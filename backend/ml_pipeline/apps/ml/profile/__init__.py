@@ -62,11 +62,6 @@ def counted(part: dict[str, Any], column: npt.NDArray[Any]) -> dict[str, Any]:
     return bins.counted(part, column)
 
 
-def binned(part: dict[str, Any], column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The place of each of the n values of `column` in `part`, shape (n,); see `bins.placed`."""
-    return bins.placed(part, column)
-
-
 def scored(signature: Signature, predictions: Sequence[Prediction]) -> Numbers:
     """What the histogram of scores counts, shape (n,): a value, or the probability that a reply names, within [0, 1].
 
