@@ -19,9 +19,11 @@ from homes import ENDPOINT, REPOSITORY, Home
 START_TIMEOUT_S = 60
 
 
-# A range for each test process: a port that one has found free is not taken by another before its server binds.
+# A range for each test process: a port that one has found free is not taken by another before its server binds. Where
+# it begins differs between test runs that go on at once.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-_PORTS = itertools.cycle(range(20_000 + 2_000 * _WORKER, 22_000 + 2_000 * _WORKER))
+_FIRST = os.getpid() * 37 % 2_000
+_PORTS = itertools.cycle(20_000 + 2_000 * _WORKER + (_FIRST + one) % 2_000 for one in range(2_000))
 
 
 def free_port() -> int:
