@@ -59,6 +59,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 10**9):
+        raise ValueError("an integer of at least 0")
+    return int(text)
+
+
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
         raise ValueError("a port from 1 to 65535")
@@ -131,15 +137,29 @@ TABLE = (
         "20000",
         _count,
         "ml_pipeline.E006",
-        "Rows that may be under way at once in a process; what comes on top gets 503 `overloaded`.",
+        "Rows that may wait for one algorithm in one process; what comes on top gets 503 `overloaded`.",
+    ),
+    Setting(
+        "ML_PIPELINE_MAX_BATCH",
+        "256",
+        _count,
+        "ml_pipeline.E015",
+        "Rows of requests that wait for the same algorithm and are answered by it at once.",
+    ),
+    Setting(
+        "ML_PIPELINE_MAX_WAIT_US",
+        "0",
+        _whole,
+        "ml_pipeline.E016",
+        "Microseconds that a request waits for others to be answered with it; at 0 it is with those that wait anyhow.",
     ),
     Setting(
         "ML_PIPELINE_DEADLINE_MS",
         "5000",
         _count,
         "ml_pipeline.E009",
-        "Milliseconds that a request waits at most for its turn at an algorithm in a process of its own, and that the "
-        "answer may take then; after that 504 `deadline_exceeded`, and a process that was still at it is replaced.",
+        "Milliseconds that a request waits at most for its answer; after that 504 `deadline_exceeded`. An algorithm in "
+        "a process of its own that took as long is replaced.",
     ),
     Setting(
         "ML_PIPELINE_MEMORY_MB",

@@ -5,6 +5,7 @@ A key is 256 random bits; the database holds its HMAC-SHA256 under the secret ke
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import secrets
@@ -82,8 +83,12 @@ def revoke(name: str) -> ApiKey:
 
 def digest(secret: str) -> str:
     """The hex HMAC-SHA256 of a key under the server's secret key."""
-    pepper = hashlib.sha256(_PURPOSE + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(pepper, secret.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    return hmac.digest(_pepper(settings.SECRET_KEY), secret.encode("utf-8", "surrogateescape"), "sha256").hex()
+
+
+@functools.lru_cache(maxsize=1)
+def _pepper(secret_key: str) -> bytes:
+    return hashlib.sha256(_PURPOSE + secret_key.encode()).digest()
 
 
 def grant_of(secret: str) -> Grant:

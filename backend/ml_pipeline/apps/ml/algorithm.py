@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ml_pipeline.apps.ml.signature import Columns, Row, Signature
+from ml_pipeline.apps.ml.decoding import RowDecoder
+from ml_pipeline.apps.ml.records import Row
+from ml_pipeline.apps.ml.signature import Columns, Signature
 from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, DeadlineExceeded
 
 Output: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -61,6 +64,11 @@ class Algorithm:
     def __init__(self, signature: Signature, runtime: Runtime) -> None:
         self.signature = signature
         self.runtime = runtime
+
+    @cached_property
+    def decoder(self) -> RowDecoder:
+        """What reads ordinary JSON bodies of its rows."""
+        return RowDecoder(self.signature)
 
     def preprocess(self, rows: Sequence[Row]) -> Columns:
         """Validated rows as columns (see `Signature.columns`). The rows are not changed."""

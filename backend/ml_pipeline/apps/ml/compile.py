@@ -14,7 +14,8 @@ import numpy as np
 
 from ml_pipeline.apps.ml import boosting
 from ml_pipeline.apps.ml.algorithm import Algorithm
-from ml_pipeline.apps.ml.signature import Feature, Row, Signature
+from ml_pipeline.apps.ml.records import Row
+from ml_pipeline.apps.ml.signature import Feature, Signature
 
 TOLERANCE = 1e-5
 MIN_PARITY_ROWS = 2_000

@@ -68,6 +68,13 @@ class MLRegistry:
             self._retire(slot)
         self._make_room()
 
+    def algorithm(self, algorithm_id: int, digest: str) -> Algorithm:
+        """The algorithm, loaded if need be, to look at; who asks it leases it. Raises AlgorithmNotReady."""
+        slot = self._ready(algorithm_id, digest, again=False)
+        if slot.hosted is None:
+            raise _not_ready(algorithm_id, slot)
+        return slot.hosted.algorithm
+
     @contextmanager
     def leased(self, algorithm_id: int, digest: str) -> Iterator[Algorithm]:
         """The algorithm, loaded if need be, for the time of the block. Raises AlgorithmNotReady."""
@@ -101,9 +108,7 @@ class MLRegistry:
             slot = self._ready(algorithm_id, digest, again=False)
             with self._lock:
                 if slot.state == "failed":
-                    raise AlgorithmNotReady(
-                        f"The algorithm cannot answer: {slot.reason}", {"algorithm_id": algorithm_id}
-                    )
+                    raise _not_ready(algorithm_id, slot)
                 # It may have made room for another in between: then once more.
                 if slot.state == "ready" and not slot.is_gone:
                     slot.users += 1
@@ -182,6 +187,10 @@ class MLRegistry:
             is_free = slot.users == 0
         if is_free:
             _close(slot)
+
+
+def _not_ready(algorithm_id: int, slot: Slot) -> AlgorithmNotReady:
+    return AlgorithmNotReady(f"The algorithm cannot answer: {slot.reason}", {"algorithm_id": algorithm_id})
 
 
 def _close(slot: Slot) -> None:

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_pipeline.apps.ml import values
+from ml_pipeline.apps.ml.records import Records, Row
 from ml_pipeline.errors import Complaint, InvalidArtifact, InvalidInput
 from ml_pipeline.wire import strict_json
 
-Row: TypeAlias = Mapping[str, Any]
 Columns: TypeAlias = dict[str, npt.NDArray[Any]]
 FeatureType = Literal["integer", "number", "string", "boolean"]
 Task = Literal["classification", "regression"]
@@ -102,6 +102,11 @@ class Signature:
             _check_text("label", label)
         for feature in self.features:
             _check_feature(feature)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        return tuple(feature.name for feature in self.features)
 
     @cached_property
     def _by_name(self) -> dict[str, Feature]:
@@ -185,14 +190,10 @@ class Signature:
     def columns(self, rows: Sequence[Row]) -> Columns:
         """Complete rows as one array of shape (n,) a feature: float64, NaN for missing, or object (str), "" for it."""
         result: Columns = {}
-        for feature in self.features:
-            cells = [row[feature.name] for row in rows]
-            if feature.type == "string":
-                result[feature.name] = np.array(["" if cell is None else cell for cell in cells], dtype=object)
-            else:
-                result[feature.name] = np.array(
-                    [math.nan if cell is None else cell for cell in cells], dtype=np.float64
-                )
+        for feature, cells in zip(self.features, Records.of(rows, self.names).columns(), strict=True):
+            missing: Any = "" if feature.type == "string" else math.nan
+            present = [missing if cell is None else cell for cell in cells] if None in cells else cells
+            result[feature.name] = np.array(present, dtype=object if feature.type == "string" else np.float64)
         return result
 
 

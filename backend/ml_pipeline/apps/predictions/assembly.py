@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -14,6 +15,7 @@ from ml_pipeline.apps.ml.hosting import Host
 from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.registry import MLRegistry
+from ml_pipeline.apps.predictions.commits import WriteTurn
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.journal import Journal
@@ -48,7 +50,13 @@ def exchange() -> Exchange:
     first.start()
     first.join()
     service = PredictionService(
-        keeper, Journal(), queue_rows=settings.QUEUE_ROWS, deadline_s=settings.DEADLINE_S, release=host.close
+        keeper,
+        Journal(WriteTurn() if connection.vendor == "sqlite" else contextlib.nullcontext()),
+        queue_rows=settings.QUEUE_ROWS,
+        max_batch=settings.MAX_BATCH,
+        max_wait_us=settings.MAX_WAIT_US,
+        deadline_s=settings.DEADLINE_S,
+        release=host.close,
     )
     return Exchange(service, Uploads(settings.WORK_DIR), upload_bytes=settings.UPLOAD_BYTES)
 

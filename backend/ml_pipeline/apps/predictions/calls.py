@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from typing import Any, Protocol
 
-import uuid_utils.compat
-from django.utils import timezone
+import msgspec
+import uuid_utils
 
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.ml.algorithm import Prediction
-from ml_pipeline.apps.ml.signature import Row, Signature
-from ml_pipeline.apps.predictions.journal import Entry
-from ml_pipeline.apps.predictions.routing import Route, Selection, Snapshot
+from ml_pipeline.apps.ml.batching import Work
+from ml_pipeline.apps.ml.decoding import Decoded
+from ml_pipeline.apps.ml.signature import Signature
+from ml_pipeline.apps.predictions.routing import Route, Selection
+from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import MLPipelineError
 from ml_pipeline.wire import replies
+
+_encoded = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +33,107 @@ class Question:
     probabilities: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call's circumstances, which every row of it shares."""
+class Waiter(Protocol):
+    """Who waits for calls to be finished."""
 
-    snapshot: Snapshot
-    route: Route
-    signature: Signature
-    question: Question
-    grant: Grant
-    started: float
+    def wake(self, calls: Sequence[Call]) -> None:
+        """All of `calls` are finished. Called in another thread than the one that waits, and must not raise."""
+        ...
 
-    def elapsed_us(self) -> int:
-        """Microseconds since the call came in."""
-        return round((time.perf_counter() - self.started) * 1e6)
 
-    def reply(self, prediction: Prediction) -> dict[str, Any]:
-        """The reply for one row."""
+class Call(Work):
+    """One call from its decoding until it is finished; then it has a `reply`, or an `error` that is told instead."""
+
+    __slots__ = (
+        "grant",
+        "is_finished",
+        "is_listed",
+        "question",
+        "reply",
+        "revision",
+        "route",
+        "signature",
+        "started",
+        "waiter",
+    )
+
+    def __init__(
+        self,
+        decoded: Decoded,
+        question: Question,
+        *,
+        route: Route,
+        revision: int,
+        signature: Signature,
+        grant: Grant,
+        waiter: Waiter,
+        deadline_s: float,
+    ) -> None:
+        self.started = time.monotonic()
+        super().__init__(decoded.rows, self.started + deadline_s)
+        self.is_listed = decoded.listed
+        self.route, self.revision, self.signature = route, revision, signature
+        self.question, self.grant, self.waiter = question, grant, waiter
+        self.is_finished = False
+        # The JSON text of the reply.
+        self.reply = b""
+
+    def answered(self, now: float, created_at: str) -> list[Entry]:
+        """The log entries of the predictions it has, which also make its `reply`; `now` is monotonic, in seconds."""
+        latency_us = round((now - self.started) * 1e6)
+        replied, entries = [], []
+        for record, prediction in zip(self.rows.cells, self.predictions, strict=True):
+            request_id = str(uuid_utils.uuid7())
+            reply = _encoded(self._reply(request_id, prediction))
+            replied.append(reply)
+            entries.append(
+                Entry(
+                    request_id.replace("-", ""),
+                    self.route.algorithm_id,
+                    "ok",
+                    self.revision,
+                    _encoded(dict(zip(self.rows.names, record, strict=True))).decode(),
+                    reply.decode(),
+                    prediction.label if prediction.value is None else repr(prediction.value),
+                    prediction.probability,
+                    latency_us,
+                    self.question.unit,
+                    self.grant.key_id,
+                    created_at,
+                )
+            )
+        self.reply = b"[" + b",".join(replied) + b"]" if self.is_listed else replied[0]
+        return entries
+
+    def failed(self, error: MLPipelineError, now: float, created_at: str) -> tuple[list[Entry], str]:
+        """The log entries of rows on which the algorithm failed, and the id of the first of these requests."""
+        code, first = replies.reply_to(error).code, ""
+        entries = []
+        for row in self.rows:
+            request_id = str(uuid_utils.uuid7())
+            told = type(error)(error.message, {"request_id": request_id})
+            entries.append(
+                Entry(
+                    request_id.replace("-", ""),
+                    self.route.algorithm_id,
+                    code,
+                    self.revision,
+                    _encoded(row).decode(),
+                    _encoded(replies.body_of(told, request_id=request_id)).decode(),
+                    None,
+                    None,
+                    round((now - self.started) * 1e6),
+                    self.question.unit,
+                    self.grant.key_id,
+                    created_at,
+                )
+            )
+            first = first or request_id
+        return entries, first
+
+    def _reply(self, request_id: str, prediction: Prediction) -> dict[str, Any]:
         answer: dict[str, Any] = {
-            "request_id": str(uuid_utils.compat.uuid7()),
+            "request_id": request_id,
             "status": "OK",
             "label": prediction.label,
             "probability": prediction.probability,
@@ -62,42 +146,3 @@ class Call:
         if self.signature.task == "regression":
             answer["value"] = prediction.value
         return answer
-
-    def entry(self, row: Row, answer: Mapping[str, Any], prediction: Prediction, latency_us: int) -> Entry:
-        """The log entry of an answered row."""
-        return Entry(
-            id=UUID(answer["request_id"]),
-            outcome="ok",
-            full_response=_text(answer),
-            response=prediction.label if prediction.value is None else repr(prediction.value),
-            probability=prediction.probability,
-            **self._circumstances(row, latency_us),
-        )
-
-    def failure(self, row: Row, error: MLPipelineError) -> Entry:
-        """The log entry of a row on which the algorithm failed."""
-        request_id = uuid_utils.compat.uuid7()
-        told = type(error)(error.message, {"request_id": str(request_id)})
-        return Entry(
-            id=request_id,
-            outcome=replies.reply_to(error).code,
-            full_response=_text(replies.body_of(told, request_id=str(request_id))),
-            response=None,
-            probability=None,
-            **self._circumstances(row, self.elapsed_us()),
-        )
-
-    def _circumstances(self, row: Row, latency_us: int) -> dict[str, Any]:
-        return {
-            "algorithm_id": self.route.algorithm_id,
-            "revision": self.snapshot.revision,
-            "input_data": _text(row),
-            "latency_us": latency_us,
-            "unit": self.question.unit,
-            "key_id": self.grant.key_id,
-            "created_at": timezone.now(),
-        }
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

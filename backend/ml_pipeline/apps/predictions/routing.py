@@ -11,6 +11,8 @@ from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
 # What an endpoint answers with by itself; and what an alias names. All else is loaded when it is asked for.
 LIVE = frozenset({Status.PRODUCTION, Status.AB_TESTING})
+# Selections whose routes a snapshot remembers.
+MOST_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Snapshot:
     endpoints: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
     live: tuple[Route, ...] = ()
     aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
+    # Routes found before. An endpoint may have thousands of algorithms.
+    _found: dict[tuple[str, Selection], Route] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def answering(self) -> frozenset[Route]:
@@ -72,6 +76,14 @@ class Snapshot:
         An alias names one, which must fit the rest. Else without a status the production algorithm is meant, if it
         fits; else any other that fits.
         """
+        found = self._found.get((endpoint, selection))
+        if found is None:
+            found = self._search(endpoint, selection)
+            if len(self._found) < MOST_FOUND:
+                self._found[endpoint, selection] = found
+        return found
+
+    def _search(self, endpoint: str, selection: Selection) -> Route:
         routes = self.endpoints.get(endpoint)
         if routes is None:
             raise NotFound(f"There is no endpoint named {endpoint[:100]!r}.")

@@ -1,63 +1,58 @@
 """PredictionService: from a decoded request to a committed, answered prediction. Knows no HTTP; the doors do.
 
 The order of its steps is the promise: who asks, which algorithm, is the input valid, predict, commit, and only then
-the reply.
+the reply. The first three are done by whoever calls; he is woken when the rest is done.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from django.db import Error, connection
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
-from ml_pipeline.apps.ml.algorithm import Algorithm
-from ml_pipeline.apps.ml.signature import Row
-from ml_pipeline.apps.predictions.calls import Call, Question
-from ml_pipeline.apps.predictions.journal import Journal
+from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
+from ml_pipeline.apps.ml.batching import MicroBatcher, Stage
+from ml_pipeline.apps.ml.decoding import Decoded
+from ml_pipeline.apps.ml.records import Records
+from ml_pipeline.apps.predictions import journal
+from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
+from ml_pipeline.apps.predictions.journal import Group, Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.routing import Route
+from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import (
     AlgorithmCrashed,
     AlgorithmFailed,
     AmbiguousAlgorithm,
-    Complaint,
     DatabaseUnavailable,
     DeadlineExceeded,
     Forbidden,
-    InvalidInput,
+    JournalUnavailable,
     NotFound,
-    Overloaded,
     Unauthenticated,
 )
 from ml_pipeline.wire import replies
 
 logger = logging.getLogger(__name__)
 
-MAX_ROWS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """A decoded body: the rows, whether they came as a list, and whether their values are strings to be coerced."""
-
-    rows: Sequence[Any]
-    listed: bool
-    coerce: bool
+# What an algorithm did wrong is logged; that it was not asked, or not loaded, is not.
+FAILURES = (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded)
+# An algorithm in a process of its own says by itself when it is overdue, with the id under which that is logged.
+GRACE_S = 1.0
+# How long a process that is being stopped waits for what is under way.
+CLOSING_S = 30.0
 
 
 class Body(Protocol):
     """A body not decoded yet: it is looked at only once the caller and the algorithm are known."""
 
-    def decode(self) -> Payload:
-        """The payload. Raises MalformedInput and UnsupportedMediaType."""
+    def decode(self, algorithm: Algorithm) -> Decoded:
+        """Its valid rows. Raises MalformedInput, UnsupportedMediaType and InvalidInput."""
         ...
 
 
@@ -67,25 +62,32 @@ class PredictionService:
     def __init__(
         self,
         keeper: SnapshotKeeper,
-        journal: Journal,
+        journal_: Journal,
         *,
         queue_rows: int,
+        max_batch: int,
+        max_wait_us: int,
         deadline_s: float,
         release: Callable[[], None],
     ) -> None:
         self._keeper = keeper
-        self._journal = journal
-        self.queue_rows = queue_rows
+        self._journal = journal_
         self.deadline_s = deadline_s
         self._release = release
-        self._under_way = 0
-        self._lock = threading.Lock()
         self._draining = False
+        self._batcher: MicroBatcher[Call] = MicroBatcher(
+            self._run, self._deliver, max_batch=max_batch, max_wait_us=max_wait_us, queue_rows=queue_rows
+        )
 
     @property
     def is_started(self) -> bool:
         """Whether this process follows the database's revision."""
         return self._keeper.is_started
+
+    @property
+    def queue_rows(self) -> int:
+        """Rows that one algorithm's queue holds."""
+        return self._batcher.queue_rows
 
     def start(self) -> None:
         """The service follows the database's revision from now on (see `SnapshotKeeper.start`)."""
@@ -97,7 +99,9 @@ class PredictionService:
         self._keeper.stop()
 
     def close(self) -> None:
-        """No algorithm is loaded any more, and no process of theirs runs."""
+        """Everything under way is answered; no algorithm is loaded any more, and no process of theirs runs."""
+        if not (self._batcher.close(CLOSING_S) and self._journal.close(CLOSING_S)):
+            logger.error("what was under way is not finished after %g s", CLOSING_S)
         self._keeper.registry.close()
         self._release()
 
@@ -113,78 +117,93 @@ class PredictionService:
             raise Forbidden(f"This needs the scope {scope!r}.")
         return grant
 
-    def predict(self, grant: Grant, question: Question, body: Body) -> dict[str, Any] | list[dict[str, Any]]:
-        """The reply, or for a list of rows the list of replies, committed. All or nothing.
+    def begin(self, grant: Grant, question: Question, body: Body, waiter: Waiter) -> Call:
+        """The call, under way; `waiter` is woken when it is finished. An algorithm that is not loaded is loaded first.
 
-        Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady, InvalidInput, what `body.decode` raises, Overloaded,
-        JournalUnavailable, and logged with their request ids AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded.
+        Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady, Overloaded, and what `body.decode` raises. A finished
+        call's `error` is JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids,
+        AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
         """
-        started = time.perf_counter()
         snapshot = self._keeper.snapshot
         route = snapshot.route(question.endpoint, question.selection)
-        with self._keeper.registry.leased(route.algorithm_id, route.digest) as algorithm:
-            payload = body.decode()
-            _refuse_too_many(payload.rows)
-            rows = algorithm.signature.rows(payload.rows, coerce=payload.coerce)
-            call = Call(snapshot, route, algorithm.signature, question, grant, started)
-            with self._admitted(len(rows)):
-                answers = self._answered(call, algorithm, rows)
-        return answers if payload.listed else answers[0]
+        algorithm = self._keeper.registry.algorithm(route.algorithm_id, route.digest)
+        decoded = body.decode(algorithm)
+        call = Call(
+            decoded,
+            question,
+            route=route,
+            revision=snapshot.revision,
+            signature=algorithm.signature,
+            grant=grant,
+            waiter=waiter,
+            deadline_s=self.deadline_s,
+        )
+        self._batcher.submit((route.algorithm_id, route.digest), call)
+        return call
+
+    def overdue(self, call: Call, now: float) -> DeadlineExceeded | None:
+        """Why nobody should wait for `call` any longer, if so; its result is then dropped. `now` is monotonic, in s."""
+        until = call.deadline if call.stage is Stage.WAITING else call.deadline + GRACE_S
+        if now < until or not self._batcher.give_up(call):
+            return None
+        return DeadlineExceeded(f"The algorithm did not answer within {self.deadline_s:g} s.")
 
     def slow_algorithm(self, question: Question) -> int | None:
         """The id of the algorithm that would answer, where it must be loaded first or runs in another process.
 
         None where it answers at once in this one, or none fits. Whoever asks it should not hold up others.
         """
+        route = self._route(question)
+        return None if route is None or self._keeper.registry.is_quick(route.algorithm_id) else route.algorithm_id
+
+    def is_absent(self, question: Question) -> bool:
+        """Whether the algorithm that would answer must be loaded first, for which `begin` then waits."""
+        route = self._route(question)
+        return route is not None and self._keeper.registry.slot(route.algorithm_id).state != "ready"
+
+    def _route(self, question: Question) -> Route | None:
         try:
-            route = self._keeper.snapshot.route(question.endpoint, question.selection)
+            return self._keeper.snapshot.route(question.endpoint, question.selection)
         except (NotFound, AmbiguousAlgorithm):
             return None
-        return None if self._keeper.registry.is_quick(route.algorithm_id) else route.algorithm_id
 
-    def _answered(self, call: Call, algorithm: Algorithm, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        try:
-            predictions = algorithm.compute_prediction(rows)
-        except (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded) as error:
-            failures = [call.failure(row, error) for row in rows]
-            logger.exception("algorithm %s failed on request %s", call.route.algorithm_id, failures[0].id)
-            self._journal.commit(failures)
-            raise type(error)(error.message, {"request_id": str(failures[0].id)}) from error
-        answers = [call.reply(prediction) for prediction in predictions]
-        elapsed_us = call.elapsed_us()
-        self._journal.commit(
-            [
-                call.entry(row, answer, prediction, elapsed_us)
-                for row, answer, prediction in zip(rows, answers, predictions, strict=True)
-            ]
-        )
-        return answers
+    def _run(self, key: tuple[int, str], rows: Records) -> Sequence[Prediction]:
+        with self._keeper.registry.leased(*key) as algorithm:
+            return algorithm.compute_prediction(rows)
 
-    @contextmanager
-    def _admitted(self, rows: int) -> Iterator[None]:
-        with self._lock:
-            # A list longer than the queue is let in alone, or it could never be answered.
-            if self._under_way and self._under_way + rows > self.queue_rows:
-                raise overloaded()
-            self._under_way += rows
+    def _deliver(self, calls: Sequence[Call]) -> None:
+        now, created_at = time.monotonic(), journal.now()
+        entries: list[Entry] = []
+        for call in calls:
+            if call.stage is Stage.GIVEN_UP:
+                call.error = call.error or DeadlineExceeded("Nobody waited for the answer any longer.")
+            if call.error is None:
+                entries += call.answered(now, created_at)
+            elif call.is_asked and isinstance(call.error, FAILURES):
+                failures, first = call.failed(call.error, now, created_at)
+                logger.error("algorithm %s failed on request %s", call.route.algorithm_id, first, exc_info=call.error)
+                call.error = type(call.error)(call.error.message, {"request_id": first})
+                entries += failures
+        if not entries:
+            _wake(calls)
+            return
         try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= rows
+            self._journal.submit(Group(entries, lambda error: _finish(calls, error)))
+        except JournalUnavailable as error:
+            _finish(calls, error)
 
     def readiness(self) -> dict[str, Any]:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""
         snapshot = self._keeper.snapshot
         algorithms = [self._state(route) for route in snapshot.live]
-        journal = _database_answers()
+        answers = _database_answers()
         loaded = not algorithms or any(self._state(route)["state"] == "ready" for route in snapshot.answering)
         return {
-            "ready": bool(snapshot.revision) and loaded and journal and not self._draining,
+            "ready": bool(snapshot.revision) and loaded and answers and not self._draining,
             "revision": snapshot.revision,
             "algorithms": algorithms,
-            "journal": "ok" if journal else "unavailable",
-            "queue": {"rows": self._under_way, "limit": self.queue_rows},
+            "journal": "ok" if answers else "unavailable",
+            "queue": {"rows": self._batcher.rows, "limit": self.queue_rows},
         }
 
     def _state(self, route: Route) -> dict[str, Any]:
@@ -199,14 +218,21 @@ class PredictionService:
         }
 
 
-def overloaded() -> Overloaded:
-    """The refusal of what comes on top of a full queue."""
-    return Overloaded("Too many rows are under way; try again shortly.")
+def _finish(calls: Sequence[Call], unavailable: JournalUnavailable | None) -> None:
+    if unavailable is not None:
+        for call in calls:
+            call.error = unavailable
+    _wake(calls)
 
 
-def _refuse_too_many(rows: Sequence[Any]) -> None:
-    if not 1 <= len(rows) <= MAX_ROWS:
-        raise InvalidInput([Complaint(None, None, f"1 to {MAX_ROWS} rows", f"{len(rows)} rows")])
+def _wake(calls: Sequence[Call]) -> None:
+    # Nearly always there is one: the server's event loop.
+    by_waiter: dict[Waiter, list[Call]] = {}
+    for call in calls:
+        call.is_finished = True
+        by_waiter.setdefault(call.waiter, []).append(call)
+    for waiter, finished in by_waiter.items():
+        waiter.wake(finished)
 
 
 def _database_answers() -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ml_pipeline.apps.ml.algorithm import Algorithm
-from ml_pipeline.apps.ml.signature import Columns, Row
+from ml_pipeline.apps.ml.records import Row
+from ml_pipeline.apps.ml.signature import Columns
 
 
 class IncomeClassifier(Algorithm):
@@ -13,5 +16,8 @@ class IncomeClassifier(Algorithm):
 
     def preprocess(self, rows: Sequence[Row]) -> Columns:
         """Columns of the rows; a lone `?`, by which the original files mark an unknown value, is missing."""
-        unknown = [{name: None if value == "?" else value for name, value in row.items()} for row in rows]
-        return self.signature.columns(unknown)
+        columns = super().preprocess(rows)
+        for name, column in columns.items():
+            if column.dtype == object and "?" in column.tolist():
+                columns[name] = np.where(column == "?", "", column)
+        return columns

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from ml_pipeline.apps.ml import compile, onnx_models
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
+from ml_pipeline.apps.ml.records import Row
 from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime
 from ml_pipeline.apps.ml.runtimes.sklearn import SklearnRuntime
-from ml_pipeline.apps.ml.signature import Row
 from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact
 
 SIZES = (1, 1_000)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ml_pipeline.apps.ml.algorithm import Algorithm
+from ml_pipeline.apps.ml.records import Row
 from ml_pipeline.apps.ml.registration import encoders
 from ml_pipeline.apps.ml.registration.tables import Table
-from ml_pipeline.apps.ml.signature import Feature, Row, Signature
+from ml_pipeline.apps.ml.signature import Feature, Signature
 from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact
 
 # A feature is closed with at most as many categories: seen in the rows, or known to its encoder.

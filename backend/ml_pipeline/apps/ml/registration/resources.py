@@ -14,7 +14,7 @@ from pathlib import Path
 from ml_pipeline.apps.ml import bundles, loader
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.signature import Row
+from ml_pipeline.apps.ml.records import Row
 
 _PROC = Path("/proc/self")
 # A child process that holds a DummyClassifier, as one of four: 34.8 MB of proportional set size, of which 7 MB are its

@@ -12,9 +12,13 @@ from weakref import WeakValueDictionary
 
 from django.core.handlers.asgi import ASGIHandler
 
-from ml_pipeline.apps.predictions.doors import exchange
-from ml_pipeline.apps.predictions.doors.exchange import Admitted, Elsewhere, Exchange, Head, Reply
-from ml_pipeline.apps.predictions.service import overloaded
+from ml_pipeline.apps.ml import batching
+from ml_pipeline.apps.predictions.calls import Call, Question
+from ml_pipeline.apps.predictions.doors import bodies, exchange, heads
+from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply
+from ml_pipeline.apps.predictions.doors.heads import Head
+from ml_pipeline.apps.predictions.doors.waiters import LoopWaiter
+from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.errors import DeadlineExceeded, MLPipelineError
 
 Scope = MutableMapping[str, Any]
@@ -22,8 +26,9 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
-THREADS = 8
-# For algorithms that are loaded first or run in another process: these threads wait, they do not compute.
+# For large bodies: what takes longer to decode than others should wait.
+THREADS, INLINE_BYTES = 4, 50_000
+# For algorithms that are loaded first; these threads mostly wait.
 SLOW_THREADS = 64
 # What is larger is written to a file, as much at a time, and never by the thread that all requests share.
 PIECE_BYTES = 1_000_000
@@ -62,13 +67,13 @@ class AsgiDoor:
     def __init__(self, exchange_: Exchange, django: Application) -> None:
         self._exchange = exchange_
         self._django = django
-        # Requests handed to the threads and not answered yet, each of at least a row: their queue is bounded too.
-        self._waiting = 0
+        self._waiter: LoopWaiter | None = None
+        # Of requests that are not answered yet.
         self._waiting_bytes = 0
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
-        self._slow_threads = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="predict-slow")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
+        self._slow_threads = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="load")
         # Gone with the last request that waits in it.
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[tuple[str, Selection], asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's life."""
@@ -101,8 +106,8 @@ class AsgiDoor:
             if isinstance(admitted, Elsewhere):
                 await self._hand_on(admitted, scope, upload, receive, send)
                 return
-            if admitted.grant is not None and self._is_full():
-                raise overloaded()
+            if self._waiting_bytes >= MAX_WAITING_BYTES:
+                raise batching.overloaded()
             body = await upload.read()
         except MLPipelineError as error:
             await _refuse(exchange.error_reply(error), upload, send)
@@ -136,43 +141,52 @@ class AsgiDoor:
             raise
         return file, written
 
-    async def _answered(self, admitted: Admitted, body: bytes) -> Reply:
-        # Health checks must not wait behind predictions: one asks nobody, the other has threads of its own.
-        if admitted.head.path == "/healthz":
-            return self._exchange.answer(admitted, body)
-        if admitted.grant is None:
-            return await asyncio.to_thread(self._exchange.answer, admitted, body)
-        if self._is_full():
-            return exchange.error_reply(overloaded())
-        self._waiting += 1
+    async def _answered(self, admitted: Asked | Health, body: bytes) -> Reply:
+        # The outermost edge of this door: every failure is a reply too.
+        try:
+            if isinstance(admitted, Asked):
+                return await self._predicted(admitted, body)
+            # Health checks must not wait behind predictions: one asks nobody, the other in a thread of its own.
+            if admitted.path == "/healthz":
+                return self._exchange.health(admitted)
+            return await asyncio.to_thread(self._exchange.health, admitted)
+        except MLPipelineError as error:
+            return exchange.error_reply(error)
+        except Exception as error:  # noqa: BLE001
+            return exchange.unforeseen(error)
+
+    async def _predicted(self, asked: Asked, body: bytes) -> Reply:
+        question = asked.question()
+        waiter = self._waiter
+        if waiter is None or waiter.loop is not asyncio.get_running_loop():
+            waiter = self._waiter = LoopWaiter(self._exchange.service)
         self._waiting_bytes += len(body)
         try:
-            slow = self._exchange.slow_algorithm(admitted)
-            if slow is None:
-                return await self._in(self._threads, admitted, body)
-            return await self._in_turn(slow, admitted, body)
+            if len(body) > INLINE_BYTES or self._exchange.service.is_absent(question):
+                call = await self._begun_apart(asked, question, body, waiter)
+            else:
+                call = self._exchange.begin(asked, question, body, waiter)
+            await waiter.finished(call)
         finally:
-            self._waiting -= 1
             self._waiting_bytes -= len(body)
+        return exchange.finished(call)
 
-    async def _in(self, threads: ThreadPoolExecutor, admitted: Admitted, body: bytes) -> Reply:
-        return await asyncio.get_running_loop().run_in_executor(threads, self._exchange.answer, admitted, body)
-
-    async def _in_turn(self, algorithm_id: int, admitted: Admitted, body: bytes) -> Reply:
-        # One at a time an algorithm, and in threads of their own: however many ask for it, nobody else waits.
-        turn = self._turns.setdefault(algorithm_id, asyncio.Lock())
+    async def _begun_apart(self, asked: Asked, question: Question, body: bytes, waiter: LoopWaiter) -> Call:
+        # In a thread, and what has to be loaded first one at a time an algorithm: however many ask, nobody else waits.
+        service, loop = self._exchange.service, asyncio.get_running_loop()
+        arguments = (asked, question, body, waiter)
+        if not service.is_absent(question):
+            return await loop.run_in_executor(self._threads, self._exchange.begin, *arguments)
+        turn = self._turns.setdefault((question.endpoint, question.selection), asyncio.Lock())
         try:
-            async with asyncio.timeout(self._exchange.service.deadline_s):
+            async with asyncio.timeout(service.deadline_s):
                 await turn.acquire()
         except TimeoutError:
-            return exchange.error_reply(DeadlineExceeded("Too many wait for this algorithm; it was not asked in time."))
+            raise DeadlineExceeded("Too many wait for this algorithm; it was not asked in time.") from None
         try:
-            return await self._in(self._slow_threads, admitted, body)
+            return await loop.run_in_executor(self._slow_threads, self._exchange.begin, *arguments)
         finally:
             turn.release()
-
-    def _is_full(self) -> bool:
-        return self._waiting >= self._exchange.service.queue_rows or self._waiting_bytes >= MAX_WAITING_BYTES
 
 
 def _head(scope: Scope) -> Head:
@@ -191,7 +205,7 @@ class _Upload:
 
     async def read(self) -> bytes:
         """The whole body. Raises BodyTooLarge, and ClientGone when it never ends."""
-        return b"".join([part async for part in self.parts(exchange.MAX_BODY_BYTES)])
+        return b"".join([part async for part in self.parts(heads.MAX_BODY_BYTES)])
 
     async def parts(self, limit_bytes: int) -> AsyncIterator[bytes]:
         """The body as it comes in. Raises BodyTooLarge, and ClientGone when it never ends."""
@@ -200,7 +214,7 @@ class _Upload:
             part = await self._part()
             size += len(part)
             if size > limit_bytes:
-                raise exchange.too_large(limit_bytes)
+                raise heads.too_large(limit_bytes)
             yield part
 
     async def drain(self) -> None:
@@ -224,7 +238,7 @@ def _measured(scope: Scope, size: int) -> Scope:
     headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
     headers.append((b"content-length", str(size).encode()))
     if size and not any(name == b"content-type" for name, _ in headers):
-        headers.append((b"content-type", exchange.JSON.encode()))
+        headers.append((b"content-type", bodies.JSON.encode()))
     return {**scope, "headers": headers}
 
 

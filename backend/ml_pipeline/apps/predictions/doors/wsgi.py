@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import IO, Any
 
-from ml_pipeline.apps.predictions.doors import exchange
-from ml_pipeline.apps.predictions.doors.exchange import Admitted, Elsewhere, Exchange, Head, Reply
+from ml_pipeline.apps.predictions.doors import bodies, exchange, heads
+from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply
+from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.apps.predictions.doors.turns import Turns
-from ml_pipeline.errors import MalformedInput, MLPipelineError, Overloaded
+from ml_pipeline.apps.predictions.doors.waiters import ThreadWaiter
+from ml_pipeline.errors import MalformedInput, MLPipelineError
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -46,22 +48,30 @@ class WsgiDoor:
             admitted = self._exchange.admit(head)
             if isinstance(admitted, Elsewhere):
                 return self._hand_on(admitted, head, environ, start_response)
-            body = b"".join(_body(environ, head, exchange.MAX_BODY_BYTES))
+            body = b"".join(_body(environ, head, heads.MAX_BODY_BYTES))
         except MLPipelineError as error:
             return _refuse(exchange.error_reply(error), environ, start_response)
         reply = self._answered(admitted, body)
         _start(reply, start_response)
         return [b"" if head.method == "HEAD" else reply.body]
 
-    def _answered(self, admitted: Admitted, body: bytes) -> Reply:
-        slow = self._exchange.slow_algorithm(admitted)
-        if slow is None:
-            return self._exchange.answer(admitted, body)
+    def _answered(self, admitted: Asked | Health, body: bytes) -> Reply:
+        # The outermost edge of this door: every failure is a reply too.
         try:
-            with self._turns.turn(slow, self._exchange.service.deadline_s):
-                return self._exchange.answer(admitted, body)
-        except Overloaded as error:
+            return self._predicted(admitted, body) if isinstance(admitted, Asked) else self._exchange.health(admitted)
+        except MLPipelineError as error:
             return exchange.error_reply(error)
+        except Exception as error:  # noqa: BLE001
+            return exchange.unforeseen(error)
+
+    def _predicted(self, asked: Asked, body: bytes) -> Reply:
+        question, service = asked.question(), self._exchange.service
+        slow = service.slow_algorithm(question)
+        with contextlib.nullcontext() if slow is None else self._turns.turn(slow, service.deadline_s):
+            waiter = ThreadWaiter(service)
+            call = self._exchange.begin(asked, question, body, waiter)
+            waiter.finished(call)
+        return exchange.finished(call)
 
     def _hand_on(
         self, elsewhere: Elsewhere, head: Head, environ: Environ, start_response: StartResponse
@@ -74,7 +84,7 @@ class WsgiDoor:
             body.seek(0)
             environ["CONTENT_LENGTH"] = str(size)
             if size and not environ.get("CONTENT_TYPE"):
-                environ["CONTENT_TYPE"] = exchange.JSON
+                environ["CONTENT_TYPE"] = bodies.JSON
             environ["wsgi.input"] = body
             reply = self._django(environ, start_response)
             if head.method == "HEAD":
@@ -129,7 +139,7 @@ def _body(environ: Environ, head: Head, limit_bytes: int) -> Iterator[bytes]:
     for piece in _pieces(environ["wsgi.input"], limit_bytes + 1 if chunked else length):
         size += len(piece)
         if size > limit_bytes:
-            raise exchange.too_large(limit_bytes)
+            raise heads.too_large(limit_bytes)
         yield piece
     if not chunked and size < length:
         raise MalformedInput(f"The body ended after {size} of {length} bytes.")

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.commands import runserver
 from django.core.servers.basehttp import WSGIRequestHandler, WSGIServer
 
-from ml_pipeline.apps.predictions.doors.exchange import MAX_BODY_BYTES
+from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES
 
 MAX_TRAILERS = 100
 

@@ -1,0 +1,115 @@
+"""Decoding: the bytes of an ordinary JSON body to records, by a msgspec Struct compiled from a signature.
+
+msgspec accepts duplicate keys, and escapes that spell NUL or half a surrogate pair. So a body with a backslash is not
+decoded here, nor one that has more quotes than the keys and strings found account for: what is left over would be a
+key that came twice. Whatever is unusual or wrong is left to the strict parser, which alone words complaints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from ml_pipeline.apps.ml import values
+from ml_pipeline.apps.ml.records import Record, Records
+from ml_pipeline.apps.ml.signature import Feature, Signature
+
+_SPACE = b" \t\r\n"
+
+
+class Decoded(NamedTuple):
+    """The rows of a body, and whether they came as a list."""
+
+    rows: Records
+    listed: bool
+
+
+class RowDecoder:
+    """Decodes bodies for one signature. Thread-safe."""
+
+    def __init__(self, signature: Signature) -> None:
+        features = signature.features
+        self._names = tuple(feature.name for feature in features)
+        self._texts = tuple(place for place, feature in enumerate(features) if feature.type == "string")
+        self._nullable_texts = tuple(place for place in self._texts if features[place].nullable)
+        self._is_nullable = any(feature.nullable for feature in features)
+        self._quotes = 2 * (len(features) + len(self._texts))
+        row: Any = msgspec.defstruct(
+            "Row",
+            [_field(place, feature) for place, feature in enumerate(features)],
+            rename={f"f{place}": name for place, name in enumerate(self._names)},
+            forbid_unknown_fields=True,
+            kw_only=True,
+            frozen=True,
+            gc=False,
+        )
+        self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(row)
+        self._many: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])
+
+    def decode(self, body: bytes) -> Decoded | None:
+        """What `Signature.rows` makes of the strictly parsed body; None where this cannot say so at once."""
+        if b"\\" in body:
+            return None
+        listed = body[:1] != b"{" and body[:100].lstrip(_SPACE)[:1] == b"["
+        try:
+            found = self._many.decode(body) if listed else (self._one.decode(body),)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        cells, quotes = self._cells(found)
+        if body.count(b'"') != quotes:
+            return None
+        return Decoded(Records(self._names, cells), listed)
+
+    def _cells(self, found: Sequence[Any]) -> tuple[list[Record], int]:
+        # The complete records, and the quotes around their keys and strings.
+        cells = [msgspec.structs.astuple(one) for one in found]
+        if not self._is_nullable:
+            return cells, len(cells) * self._quotes
+        quotes = 0
+        for index, record in enumerate(cells):
+            if None in record or UNSET in record or "" in record:
+                present = [value is not UNSET for value in record]
+                texts = sum(isinstance(record[place], str) for place in self._texts)
+                # An empty object is complained of: its quotes, none, are made not to fit.
+                quotes += 2 * (sum(present) + texts) if any(present) else -1
+                cells[index] = self._completed(record)
+            else:
+                quotes += self._quotes
+        return cells, quotes
+
+    def _completed(self, record: Record) -> Record:
+        completed = [None if value is UNSET else value for value in record]
+        for place in self._nullable_texts:
+            if completed[place] == "":
+                completed[place] = None
+        return tuple(completed)
+
+
+def _field(place: int, feature: Feature) -> tuple[str, Any] | tuple[str, Any, Any]:
+    kind = _type(feature)
+    if not feature.nullable:
+        return f"f{place}", kind
+    return f"f{place}", kind | None | UnsetType, UNSET
+
+
+def _type(feature: Feature) -> Any:
+    if feature.is_closed:
+        known: tuple[Any, ...] = feature.categories
+        if feature.type == "integer":
+            known = tuple(int(one) for one in known if one.lstrip("-").isdecimal() and str(int(one)) == one)
+        # Without one, nothing fits: a type that no JSON value has.
+        return Literal[known] if known else Annotated[int, Meta(gt=0, lt=0)]
+    least, most = feature.bounds or (-math.inf, math.inf)
+    match feature.type:
+        case "integer":
+            least, most = max(least, -values.MAX_INTEGER), min(most, values.MAX_INTEGER)
+            return Annotated[int, Meta(ge=math.ceil(least), le=math.floor(most))]
+        case "number":
+            return Annotated[float, Meta(ge=max(least, -values.MAX_NUMBER), le=min(most, values.MAX_NUMBER))]
+        case "boolean":
+            return bool
+    return str

@@ -1,0 +1,42 @@
+"""A request as any door hands it over before its body is read, and how large that body may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml_pipeline.errors import BodyTooLarge, MalformedInput
+
+MAX_BODY_BYTES = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its body. Header names are lower-case; `query` is still percent-encoded."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced length in bytes, or None. Raises MalformedInput."""
+        text = self.headers.get("content-length")
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            raise MalformedInput("Content-Length is not a number.")
+        return int(text)
+
+
+def check_length(head: Head, limit_bytes: int = MAX_BODY_BYTES) -> None:
+    """Raises BodyTooLarge when the announced body is over the limit: decided before it is read."""
+    length = head.content_length
+    if length is not None and length > limit_bytes:
+        raise too_large(limit_bytes)
+
+
+def too_large(limit_bytes: int = MAX_BODY_BYTES) -> BodyTooLarge:
+    """The refusal of a body over the limit."""
+    return BodyTooLarge(f"The body is larger than {limit_bytes // 1_000_000} MB.", {"limit_bytes": limit_bytes})

@@ -1,0 +1,88 @@
+"""Waiters: how a door learns that its calls are finished, or that it need not wait for them any longer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+
+from ml_pipeline.apps.predictions.calls import Call
+from ml_pipeline.apps.predictions.service import PredictionService
+from ml_pipeline.errors import DeadlineExceeded
+
+# How often calls that are overdue are looked for.
+SWEEP_S = 0.1
+
+
+class LoopWaiter:
+    """Waits in an event loop; many calls that are finished together wake it once."""
+
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+        self.loop = asyncio.get_running_loop()
+        # In order of their beginning, and so of their deadlines.
+        self._futures: dict[Call, asyncio.Future[DeadlineExceeded | None]] = {}
+        self._is_sweeping = False
+
+    async def finished(self, call: Call) -> None:
+        """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
+        if call.is_finished:
+            return
+        future = self._futures[call] = self.loop.create_future()
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            self.loop.call_later(SWEEP_S, self._sweep)
+        try:
+            overdue = await future
+        finally:
+            self._futures.pop(call, None)
+        if overdue is not None:
+            raise overdue
+
+    def wake(self, calls: Sequence[Call]) -> None:
+        """See `Waiter.wake`."""
+        try:
+            self.loop.call_soon_threadsafe(self._resolve, calls)
+        except RuntimeError:
+            # The loop is closed: nobody waits in it any more.
+            return
+
+    def _resolve(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            future = self._futures.get(call)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for call, future in list(self._futures.items()):
+            if call.deadline > now:
+                break
+            overdue = self._service.overdue(call, now)
+            if overdue is not None and not future.done():
+                future.set_result(overdue)
+        self._is_sweeping = bool(self._futures)
+        if self._is_sweeping:
+            self.loop.call_later(SWEEP_S, self._sweep)
+
+
+class ThreadWaiter:
+    """Waits in a thread for one call."""
+
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+        self._is_finished = threading.Event()
+
+    def finished(self, call: Call) -> None:
+        """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
+        left_s = call.deadline - time.monotonic()
+        while not self._is_finished.wait(max(left_s, 0.0)):
+            overdue = self._service.overdue(call, time.monotonic())
+            if overdue is not None:
+                raise overdue
+            left_s = SWEEP_S
+
+    def wake(self, calls: Sequence[Call]) -> None:
+        """See `Waiter.wake`."""
+        self._is_finished.set()

@@ -1,0 +1,39 @@
+"""The writer for MySQL: one INSERT of many rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ml_pipeline.apps.endpoints.models import MLRequest
+from ml_pipeline.apps.predictions import writers
+from ml_pipeline.apps.predictions.models import JournalBatch
+from ml_pipeline.apps.predictions.writers import Batch, Entry
+
+
+def _insert(table: str, columns: str) -> str:
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(columns.split(',')))})"  # noqa: S608
+
+
+_BATCH = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS)
+_ENTRY = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS)
+
+
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+    """See `Writer.write`."""
+    connection.ensure_connection()
+    database: Any = connection.connection
+    with connection.wrap_database_errors:
+        database.query("START TRANSACTION")
+        cursor = database.cursor()
+        cursor.execute(_BATCH, (batch.writer.hex, *batch[1:]))
+        cursor.executemany(_ENTRY, writers.placed(entries, cursor.lastrowid))
+        cursor.close()
+
+
+def commit(connection: BaseDatabaseWrapper) -> None:
+    """See `Writer.commit`."""
+    database: Any = connection.connection
+    with connection.wrap_database_errors:
+        database.commit()
