@@ -1,4 +1,4 @@
-"""The table of the revision: one row, locked by whoever changes what the data plane must see."""
+"""The revision, one row, locked by whoever changes what the data plane must see; and who serves which revision."""
 
 from __future__ import annotations
 
@@ -15,3 +15,22 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class ServingProcess(models.Model):
+    """One process that answers predictions, from its start to its end; another with its pid has a row of its own."""
+
+    id = models.UUIDField(primary_key=True)
+    host = models.CharField(max_length=255)
+    pid = models.BigIntegerField()
+    # The highest revision whose keys and live routes it serves; 0 before the first.
+    revision = models.BigIntegerField(default=0)
+    # By the database's clock. Without an index: few rows, written every other second.
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "serving process"
+        verbose_name_plural = "serving processes"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid} at {self.revision}"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from django.db import transaction
 from django.db.models import F
 from django.dispatch import Signal
 
 from ml_pipeline.apps.events.models import Revision
 
-# Sent after the commit of a transaction that raised the revision, in the process that raised it.
+# Sent after the commit of a transaction that raised the revision, in the process that raised it. With `patience_s`:
+# how long whoever made the change lets this process load what is new; None where he did not say.
 raised = Signal()
+_patience_s: ContextVar[float | None] = ContextVar("patience_s", default=None)
 
 
 def raise_revision() -> None:
@@ -18,7 +24,17 @@ def raise_revision() -> None:
         raise RuntimeError("raise_revision() belongs in the transaction that makes the change")
     if not Revision.objects.filter(pk=1).update(number=F("number") + 1):
         raise RuntimeError("the revision's row is missing; a migration makes it")
-    transaction.on_commit(lambda: raised.send(sender=Revision), robust=True)
+    transaction.on_commit(lambda: raised.send(sender=Revision, patience_s=_patience_s.get()), robust=True)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """A change that is committed within the block lets this process load for at most `seconds` before it goes on."""
+    token = _patience_s.set(seconds)
+    try:
+        yield
+    finally:
+        _patience_s.reset(token)
 
 
 def lock() -> None:
