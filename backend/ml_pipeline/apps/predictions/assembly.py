@@ -49,6 +49,11 @@ def exchange() -> Exchange:
     first = threading.Thread(target=_synchronise, args=(keeper,), name="snapshot-first")
     first.start()
     first.join()
+
+    def release() -> None:
+        host.close()
+        keeper.close()
+
     service = PredictionService(
         keeper,
         Journal(WriteTurn() if connection.vendor == "sqlite" else contextlib.nullcontext()),
@@ -56,7 +61,7 @@ def exchange() -> Exchange:
         max_batch=settings.MAX_BATCH,
         max_wait_us=settings.MAX_WAIT_US,
         deadline_s=settings.DEADLINE_S,
-        release=host.close,
+        release=release,
     )
     return Exchange(service, Uploads(settings.WORK_DIR), upload_bytes=settings.UPLOAD_BYTES)
 

@@ -23,6 +23,7 @@ from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorit
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.events.models import Revision
 from ml_pipeline.apps.ml.registry import MLRegistry
+from ml_pipeline.apps.predictions.presence import Presence
 from ml_pipeline.apps.predictions.routing import LIVE, Route, Snapshot
 from ml_pipeline.errors import DatabaseUnavailable
 
@@ -65,6 +66,9 @@ class SnapshotKeeper:
         self._prepare = prepare
         self._wanted = Wanted()
         self.snapshot = Snapshot()
+        # The latest revision of which everything live is loaded: keys and routes are as the database says.
+        self.served_revision = 0
+        self._presence = Presence(lambda: self.served_revision)
         self._stopped = threading.Event()
         self._poller_pid: int | None = None
         self._begin()
@@ -87,12 +91,14 @@ class SnapshotKeeper:
         """The snapshot is current, and polling goes on in the background; called again, nothing more happens.
 
         Called with the first request, so that each process of a pre-forking server has a poller of its own, and that
-        request is not judged by what was true when the process was made.
+        request is not judged by what was true when the process was made. Others know of it first: whoever changes
+        something after the snapshot was read waits for this process too.
         """
         with self._starting:
             if self.is_started:
                 return
             revisions.raised.connect(self._on_raised, dispatch_uid="predictions.snapshot")
+            self._presence.enter()
             try:
                 self.refresh()
             except DatabaseUnavailable as error:
@@ -102,8 +108,14 @@ class SnapshotKeeper:
             self._poller_pid = os.getpid()
 
     def stop(self) -> None:
-        """No further polling."""
+        """No further polling, and nobody waits for this process any more."""
         self._stopped.set()
+        self._presence.leave()
+
+    def close(self) -> None:
+        """As `stop`; returns when the others have been told."""
+        self.stop()
+        self._presence.left()
 
     def refresh(self) -> None:
         """The snapshot has the keys of the revision committed now, and its routes as far as they are loaded.
@@ -166,6 +178,9 @@ class SnapshotKeeper:
         live = {route.algorithm_id for route in used if route.status in LIVE}
         live |= {route.algorithm_id for route in wanted.live}
         self.registry.keep(frozenset(live), frozenset(wanted.routable) | {route.algorithm_id for route in used})
+        if self.served_revision != wanted.revision and all(self._is_ready(route) for route in wanted.live):
+            self.served_revision = wanted.revision
+            self._presence.tell()
 
     def _kept(self, name: str, routes: tuple[Route, ...]) -> tuple[Route, ...]:
         # What is not loaded never replaces what serves: the production route stays the one before, unless archived.
@@ -218,9 +233,9 @@ class SnapshotKeeper:
                 logger.exception("the snapshot could not be brought up to date")
         connection.close()
 
-    def _on_raised(self, **_: Any) -> None:
+    def _on_raised(self, *, patience_s: float | None, **_: Any) -> None:
         self.refresh()
-        self.settle(PATIENCE_S)
+        self.settle(PATIENCE_S if patience_s is None else patience_s)
 
 
 def _routes() -> dict[str, tuple[Route, ...]]:
