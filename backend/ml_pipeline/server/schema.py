@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.wire import replies
 
@@ -55,8 +56,23 @@ def add_data_plane(result: dict[str, Any], generator: Any, request: Any, public:
         result["paths"][path] = {"get": _health(path, summary)}
     for methods in result["paths"].values():
         for operation in methods.values():
+            _add_waiting(operation)
             operation["responses"]["default"] = _json({"$ref": "#/components/schemas/Error"}, "An error.")
     return result
+
+
+def _add_waiting(operation: dict[str, Any]) -> None:
+    # To a change that can be waited for: the header that says how far it is, and the reply when the time is over.
+    waited = [one for one in operation.get("parameters", ()) if one["name"] == waiting.PARAMETER]
+    if not waited:
+        return
+    waited[0]["schema"].update(minimum=0, maximum=waiting.MAX_WAIT_S)
+    replies = operation["responses"]
+    late = {name: value for name, value in replies[min(replies)].items() if name == "content"}
+    replies["202"] = {"description": "Committed, and with `wait` not served everywhere in time.", **late}
+    served = {"description": "With `wait`: how many live processes serve the change, such as 2/3."}
+    for reply in replies.values():
+        reply["headers"] = {"Serving": {**served, "schema": {"type": "string"}}}
 
 
 def _json(schema: dict[str, Any], description: str) -> dict[str, Any]:

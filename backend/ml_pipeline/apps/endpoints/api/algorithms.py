@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, actor_of
 from ml_pipeline.apps.endpoints import algorithms, statuses, tags
-from ml_pipeline.apps.endpoints.api import uploads
+from ml_pipeline.apps.endpoints.api import uploads, waiting
 from ml_pipeline.apps.endpoints.api.serializers import (
     AlgorithmDetailSerializer,
     AlgorithmSerializer,
@@ -60,13 +60,14 @@ class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
         """The algorithm when read, the form when uploaded: pages and OPTIONS show the matching fields."""
         return AlgorithmSerializer if self.request.method in SAFE_METHODS else uploads.UploadSerializer
 
+    @waiting.awaited
     @extend_schema(
         request={"multipart/form-data": uploads.UploadSerializer},
         responses={201: AlgorithmDetailSerializer, 200: AlgorithmDetailSerializer},
     )
     def post(self, request: Request) -> Response:
         """The record of the algorithm, in status `testing`; 200 with the present one when it is the same again."""
-        refuse_unknown(request, set())
+        refuse_unknown(request, {waiting.PARAMETER})
         form = self.get_serializer(data=request.data)
         form.is_valid(raise_exception=True)
         values = form.validated_data
@@ -96,10 +97,11 @@ class AlgorithmArchive(generics.GenericAPIView[MLAlgorithmStatus]):
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = ReasonSerializer
 
+    @waiting.awaited
     @extend_schema(responses={201: StatusSerializer, 200: StatusSerializer})
     def post(self, request: Request, pk: int) -> Response:
         """The step to `archived`; 200 when it was archived already."""
-        refuse_unknown(request, set())
+        refuse_unknown(request, {waiting.PARAMETER})
         body = ReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         change = statuses.archive(
@@ -157,10 +159,11 @@ class StatusList(generics.ListCreateAPIView[MLAlgorithmStatus]):
     serializer_class = StatusSerializer
     filterset_class = StatusFilters
 
+    @waiting.awaited
     @extend_schema(responses={201: StatusSerializer, 200: StatusSerializer})
     def post(self, request: Request) -> Response:
         """The new step; 200 with the present one when the algorithm has that status already."""
-        refuse_unknown(request, set())
+        refuse_unknown(request, {waiting.PARAMETER})
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from ml_pipeline.apps.accounts.authentication import actor_of
 from ml_pipeline.apps.endpoints import aliases, endpoints
+from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.apps.endpoints.api.serializers import AliasSerializer
 from ml_pipeline.apps.endpoints.models import EndpointAlias
 from ml_pipeline.rest.lists import refuse_unknown
@@ -46,10 +47,11 @@ class AliasDetail(generics.GenericAPIView[EndpointAlias]):
         refuse_unknown(request, set())
         return Response(self.get_serializer(aliases.named(endpoints.named(name), alias)).data)
 
+    @waiting.awaited
     @extend_schema(responses={201: AliasSerializer, 200: AliasSerializer})
     def put(self, request: Request, name: str, alias: str) -> Response:
         """The alias as it is now; 200 when there was one of this name."""
-        refuse_unknown(request, set())
+        refuse_unknown(request, {waiting.PARAMETER})
         endpoint = endpoints.named(name)
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -58,9 +60,10 @@ class AliasDetail(generics.GenericAPIView[EndpointAlias]):
         code = status.HTTP_201_CREATED if change.created else status.HTTP_200_OK
         return Response(self.get_serializer(change.alias).data, status=code)
 
+    @waiting.awaited
     @extend_schema(responses={204: None})
     def delete(self, request: Request, name: str, alias: str) -> Response:
         """Nothing. 404 when there was none of this name."""
-        refuse_unknown(request, set())
+        refuse_unknown(request, {waiting.PARAMETER})
         aliases.remove(endpoints.named(name), alias)
         return Response(status=status.HTTP_204_NO_CONTENT)

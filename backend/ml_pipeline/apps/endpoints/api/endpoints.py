@@ -18,6 +18,7 @@ from rest_framework.serializers import BaseSerializer
 
 from ml_pipeline.apps.accounts.authentication import actor_of
 from ml_pipeline.apps.endpoints import endpoints, statuses
+from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.apps.endpoints.api.serializers import (
     EndpointChangeSerializer,
     EndpointSerializer,
@@ -45,9 +46,14 @@ class EndpointList(generics.ListCreateAPIView[Endpoint]):
     serializer_class = EndpointSerializer
     filterset_class = EndpointFilters
 
+    @waiting.awaited
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The new endpoint."""
+        refuse_unknown(request, {waiting.PARAMETER})
+        return super().post(request, *args, **kwargs)
+
     def perform_create(self, serializer: BaseSerializer[Endpoint]) -> None:
         """Makes it through the noun module, which knows the rules."""
-        refuse_unknown(self.request, set())
         values = serializer.validated_data
         serializer.instance = endpoints.create(
             values["name"], owner=values.get("owner", ""), description=values.get("description", "")
@@ -62,8 +68,13 @@ class EndpointDetail(generics.RetrieveUpdateDestroyAPIView[Endpoint]):
 
     def get_object(self) -> Endpoint:
         """The endpoint named in the address."""
-        refuse_unknown(self.request, set())
+        refuse_unknown(self.request, {waiting.PARAMETER} if self.request.method == "DELETE" else set())
         return endpoints.named(self.kwargs["name"])
+
+    @waiting.awaited
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Nothing. 409 when algorithms are registered under it."""
+        return super().delete(request, *args, **kwargs)
 
     def perform_update(self, serializer: BaseSerializer[Endpoint]) -> None:
         """Changes owner and description."""
@@ -118,10 +129,11 @@ class EndpointRollback(generics.GenericAPIView[MLAlgorithmStatus]):
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = ReasonSerializer
 
+    @waiting.awaited
     @extend_schema(responses={201: StatusSerializer})
     def post(self, request: Request, name: str) -> Response:
         """The new step into production. 409 when there is nothing to go back to."""
-        refuse_unknown(request, set())
+        refuse_unknown(request, {waiting.PARAMETER})
         body = ReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         step = statuses.roll_back(
