@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Endpoint = Annotated[str, typer.Argument(help="The endpoint's name.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
+Wait = Annotated[
+    float | None, typer.Option(min=0, max=60, help="Seconds to wait until every serving process serves it.")
+]
 RowsFile = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Rows as .csv or .parquet.")]
 
 
@@ -37,6 +40,7 @@ def register(
     labels: Annotated[str | None, typer.Option(help="The labels in the model's order, separated by commas.")] = None,
     output: Annotated[str | None, typer.Option(help="NAME, NAME:softmax or NAME:sigmoid; of an ONNX model.")] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Put it into production at once.")] = False,
+    wait: Wait = None,
     as_json: AsJson = False,
 ) -> None:
     """Register an algorithm; with --promote, put it into production."""
@@ -57,50 +61,60 @@ def register(
             labels=labels.split(",") if labels else None,
             output=_output(output),
             metadata=given,
+            wait_s=None if promote else wait,
         )
         if not as_json:
             terminal.say(_registered(record))
-        _promote_at_once(client, record, wanted=promote, as_json=as_json)
+        step = _promote_at_once(client, record, wanted=promote, wait_s=wait, as_json=as_json)
+    _refuse_unserved(step or record)
 
 
-def _promote_at_once(client: Client, record: dict[str, Any], *, wanted: bool, as_json: bool) -> None:
+def _promote_at_once(
+    client: Client, record: dict[str, Any], *, wanted: bool, wait_s: float | None, as_json: bool
+) -> dict[str, Any] | None:
     # Registered it is, whatever becomes of the promotion: the record is printed in any case.
     step = None
     try:
         if wanted:
-            step = client.move_by_id(record["id"], "production", reason="promoted at registration")
+            reason = "promoted at registration"
+            step = client.move_by_id(record["id"], "production", reason=reason, wait_s=wait_s)
     finally:
         if as_json:
             terminal.show_json({**record, "promotion": step} if wanted else record)
     if step and not as_json:
         terminal.say(_promoted(record["name"], record["version"], record["endpoint"], step))
+    return step
 
 
 def promote(
+    *,
     endpoint: Endpoint,
     version: Annotated[str, typer.Argument(help="The version to put into production.")],
     algorithm: Annotated[str | None, typer.Option(help="The algorithm's name, where several share a version.")] = None,
     reason: Reason = "",
+    wait: Wait = None,
     as_json: AsJson = False,
 ) -> None:
     """Put an algorithm into production."""
     with terminal.calling() as client:
-        step = client.promote(endpoint, version, algorithm=algorithm, reason=reason)
+        step = client.promote(endpoint, version, algorithm=algorithm, reason=reason, wait_s=wait)
     if as_json:
         terminal.show_json(step)
     else:
         terminal.say(_promoted(algorithm or "Version", version, endpoint, step))
+    _refuse_unserved(step)
 
 
-def rollback(endpoint: Endpoint, reason: Reason = "", as_json: AsJson = False) -> None:
+def rollback(endpoint: Endpoint, reason: Reason = "", wait: Wait = None, as_json: AsJson = False) -> None:
     """Put back into production what was there before."""
     with terminal.calling() as client:
-        step = client.rollback(endpoint, reason)
+        step = client.rollback(endpoint, reason, wait_s=wait)
         name = "" if as_json else _name(client, endpoint, step)
     if as_json:
         terminal.show_json(step)
     else:
         terminal.say(f"{name} is in production under {endpoint} again.")
+    _refuse_unserved(step)
 
 
 def history(
@@ -120,6 +134,13 @@ def history(
         terminal.show_table(("time", "algorithm", "version", "status", "active", "by", "reason"), lines)
     else:
         terminal.say(_then(endpoint, found))
+
+
+def _refuse_unserved(record: dict[str, Any]) -> None:
+    # It was printed, and it is done; but a script that goes on would meet processes that do not serve it yet.
+    if record.get("served") is False:
+        known = record["serving"] or "an unknown number"
+        terminal.fail(f"It is done, but not served everywhere in time: {known} of the serving processes serve it.")
 
 
 def _name(client: Client, endpoint: str, step: dict[str, Any]) -> str:
@@ -148,14 +169,15 @@ def _then(endpoint: str, found: dict[str, Any]) -> str:
 
 
 def _registered(record: dict[str, Any]) -> str:
-    done = "Registered" if record["created"] else "Registered before, unchanged:"
+    # None where the server says only that it is done.
+    done = "Registered before, unchanged:" if record["created"] is False else "Registered"
     runtime = f"{record['runtime']} ({record['runtime_reason']})" if record["runtime_reason"] else record["runtime"]
     who = f"{record['name']} {record['version']} under {record['endpoint']}"
     return f"{done} {who} with the id {record['id']}, served by {runtime}."
 
 
 def _promoted(name: str, version: str, endpoint: str, step: dict[str, Any]) -> str:
-    since = "now" if step["changed"] else f"already, since {step['created_at']}"
+    since = {True: "now", False: f"already, since {step['created_at']}"}.get(step["changed"], "by now")
     return f"{name} {version} is in production under {endpoint} {since}."
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 from ml_pipeline.client import connection, payloads, uploads
-from ml_pipeline.client.connection import Connection
-from ml_pipeline.client.payloads import Part
-from ml_pipeline.errors import AmbiguousAlgorithm, CallFailed, NotFound, Refused
+from ml_pipeline.client.connection import Answer, Connection
+from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
 Record: TypeAlias = dict[str, Any]
 REGISTER_TIMEOUT_S = 600.0
@@ -23,6 +22,10 @@ class Client:
     No request is repeated by itself: a prediction is logged, and sent twice it would be logged twice. An algorithm is
     named by endpoint and version, and by `algorithm`, its name, where several share a version: NotFound and
     AmbiguousAlgorithm say what fits.
+
+    A change takes `wait_s`, 0 to 60: it returns when every live serving process serves it, or when the time is over.
+    Its record then has `served`, whether all do, and `serving`, how many of how many; where not all do, `created` and
+    `changed` are None, since the server does not say.
     """
 
     def __init__(self, url: str | None = None, api_key: str | None = None, timeout_s: float = 60) -> None:
@@ -72,7 +75,7 @@ class Client:
         parts = list(payloads.parts(rows)) if payloads.is_frame(rows) else [payloads.whole(rows)]
         replies: list[Record] = []
         for part in parts:
-            with _told_of_earlier_parts(part):
+            with payloads.told_of_earlier_parts(part):
                 replies += self._post(address, part.body, query)
         return replies
 
@@ -90,7 +93,7 @@ class Client:
         """
         total: Record = {"accepted": 0, "unchanged": 0, "unknown": [], "invalid": []}
         for part in list(payloads.parts(items)):
-            with _told_of_earlier_parts(part):
+            with payloads.told_of_earlier_parts(part):
                 reply = self._post(connection.path("mlrequests", "feedback"), part.body, {})
             shifted = [{**one, "row": one["row"] + part.first} for one in reply.pop("invalid")]
             total["invalid"] += shifted
@@ -119,6 +122,7 @@ class Client:
         algorithm: str | None = None,
         output: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        wait_s: float | None = None,
     ) -> Record:
         """The algorithm's record, and in it `created`: False when the same was registered before. Takes up to 600 s.
 
@@ -145,38 +149,62 @@ class Client:
             files = {"artifact": uploads.artifact(artifact, opened)}
             for field, source in _given(sample=sample, reference=reference).items():
                 files[field] = uploads.table(field, source, opened)
-            answer = self._connection.ask(
-                "POST", connection.path("mlalgorithms"), data=data, files=files, timeout_s=REGISTER_TIMEOUT_S
-            )
-        return {**answer.value, "created": answer.status == 201}
+            address = connection.path("mlalgorithms")
+            answer = self._change("POST", address, wait_s, REGISTER_TIMEOUT_S, data=data, files=files)
+        return _told(answer, "created")
 
     def algorithms(self, endpoint: str | None = None, **filters: str | None) -> list[Record]:
         """The algorithms that fit `endpoint` and the list's filters (`name`, `version`, `status`, …), newest first."""
         return self._connection.pages(connection.path("mlalgorithms"), _given(endpoint=endpoint, **filters))
 
     def move(
-        self, endpoint: str, version: str, status: str, *, algorithm: str | None = None, reason: str = ""
+        self,
+        endpoint: str,
+        version: str,
+        status: str,
+        *,
+        algorithm: str | None = None,
+        reason: str = "",
+        wait_s: float | None = None,
     ) -> Record:
         """The algorithm's step into `status`, and in it `changed`: False when it was there already."""
-        return self.move_by_id(self._algorithm(endpoint, version, algorithm)["id"], status, reason=reason)
+        one = self._algorithm(endpoint, version, algorithm)
+        return self.move_by_id(one["id"], status, reason=reason, wait_s=wait_s)
 
-    def move_by_id(self, algorithm_id: int, status: str, *, reason: str = "") -> Record:
+    def move_by_id(self, algorithm_id: int, status: str, *, reason: str = "", wait_s: float | None = None) -> Record:
         """As `move`, by the id that the algorithm's record has. Needs no scope to read."""
         body = {"parent_mlalgorithm": algorithm_id, "status": status, "reason": reason}
-        return self._step(connection.path("mlalgorithmstatuses"), body)
+        return self._step(connection.path("mlalgorithmstatuses"), body, wait_s)
 
-    def promote(self, endpoint: str, version: str, *, algorithm: str | None = None, reason: str = "") -> Record:
+    def promote(
+        self,
+        endpoint: str,
+        version: str,
+        *,
+        algorithm: str | None = None,
+        reason: str = "",
+        wait_s: float | None = None,
+    ) -> Record:
         """The algorithm's step into production, and `changed` in it. Serving processes follow within a second."""
-        return self.move(endpoint, version, "production", algorithm=algorithm, reason=reason)
+        return self.move(endpoint, version, "production", algorithm=algorithm, reason=reason, wait_s=wait_s)
 
-    def archive(self, endpoint: str, version: str, *, algorithm: str | None = None, reason: str = "") -> Record:
+    def archive(
+        self,
+        endpoint: str,
+        version: str,
+        *,
+        algorithm: str | None = None,
+        reason: str = "",
+        wait_s: float | None = None,
+    ) -> Record:
         """The algorithm's step into the archive, and `changed` in it: its history stays, it answers no more."""
         one = self._algorithm(endpoint, version, algorithm)
-        return self._step(connection.path("mlalgorithms", one["id"], "archive"), {"reason": reason})
+        return self._step(connection.path("mlalgorithms", one["id"], "archive"), {"reason": reason}, wait_s)
 
-    def rollback(self, endpoint: str, reason: str = "") -> Record:
+    def rollback(self, endpoint: str, reason: str = "", *, wait_s: float | None = None) -> Record:
         """The step into production of the algorithm that was there before."""
-        return self._record("POST", connection.path("endpoints", endpoint, "rollback"), json={"reason": reason})
+        address = connection.path("endpoints", endpoint, "rollback")
+        return _told(self._change("POST", address, wait_s, json={"reason": reason}))
 
     def history(self, endpoint: str, at: str | datetime | None = None, limit: int | None = None) -> Any:
         """The endpoint's steps, newest first, at most `limit`; with `at`, one object: what was in production then."""
@@ -186,11 +214,13 @@ class Client:
         moment = at.isoformat() if isinstance(at, datetime) else at
         return self._record("GET", address, params={"at": moment})
 
-    def alias(self, endpoint: str, alias: str, version: str, *, algorithm: str | None = None) -> Record:
+    def alias(
+        self, endpoint: str, alias: str, version: str, *, algorithm: str | None = None, wait_s: float | None = None
+    ) -> Record:
         """The alias, which names that algorithm now."""
         one = self._algorithm(endpoint, version, algorithm)
         address = connection.path("endpoints", endpoint, "aliases", alias)
-        return self._record("PUT", address, json={"parent_mlalgorithm": one["id"]})
+        return _told(self._change("PUT", address, wait_s, json={"parent_mlalgorithm": one["id"]}))
 
     def unalias(self, endpoint: str, alias: str) -> None:
         """Takes the alias away."""
@@ -218,9 +248,16 @@ class Client:
     def _post(self, address: str, body: bytes, query: Mapping[str, str]) -> Any:
         return self._connection.ask("POST", address, content=body, headers=_JSON, params=query).value
 
-    def _step(self, address: str, body: Mapping[str, Any]) -> Record:
-        answer = self._connection.ask("POST", address, json=body)
-        return {**answer.value, "changed": answer.status == 201}
+    def _step(self, address: str, body: Mapping[str, Any], wait_s: float | None) -> Record:
+        return _told(self._change("POST", address, wait_s, json=body), "changed")
+
+    def _change(
+        self, method: str, address: str, wait_s: float | None, timeout_s: float | None = None, **content: Any
+    ) -> Answer:
+        if wait_s is not None:
+            content["params"] = {"wait": f"{wait_s:g}"}
+            timeout_s = (timeout_s or self._connection.timeout_s) + wait_s
+        return self._connection.ask(method, address, timeout_s=timeout_s, **content)
 
     def _algorithm(self, endpoint: str, version: str, name: str | None) -> Record:
         found = self.algorithms(endpoint, **_given(version=version, name=name))
@@ -236,28 +273,15 @@ class Client:
         return one
 
 
+def _told(answer: Answer, made: str | None = None) -> Record:
+    # The record, and what only the reply's status and headers say; `made` names the fact that 201 stands for.
+    record: Record = dict(answer.value)
+    if made:
+        record[made] = None if answer.status == 202 else answer.status == 201
+    if answer.serving is not None or answer.status == 202:
+        record |= {"served": answer.status != 202, "serving": answer.serving}
+    return record
+
+
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-@contextlib.contextmanager
-def _told_of_earlier_parts(part: Part) -> Iterator[None]:
-    # When a later part fails, the error says what was done before it, and counts rows from the first of all.
-    try:
-        yield
-    except CallFailed as error:
-        if not part.first:
-            raise
-        told = f"The rows before row {part.first:,} were taken, and none from there on"
-        if not isinstance(error, Refused):
-            raise type(error)(f"{told}: {error.message}") from None
-        details, rows = error.details, False
-        if isinstance(details, list):
-            details = [{**one, "row": one["row"] + part.first} if _names_a_row(one) else one for one in details]
-            rows = any(map(_names_a_row, details))
-        sentence = f"{told}." if rows else f"{told}: {error.message}"
-        raise Refused(error.status, error.code, sentence, details, error.retry_after_s) from None
-
-
-def _names_a_row(detail: Any) -> bool:
-    return isinstance(detail, dict) and isinstance(detail.get("row"), int)

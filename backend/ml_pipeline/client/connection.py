@@ -18,11 +18,15 @@ _URL = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w.~/-]*)
 
 
 class Answer(NamedTuple):
-    """A reply that is no error: HTTP's status, the JSON value (None for an empty body), and the next page's query."""
+    """A reply that is no error: HTTP's status, the JSON value (None for an empty body), and the next page's query.
+
+    `serving` is how many processes serve a change that was waited for, such as 2/3.
+    """
 
     status: int
     value: Any
     next_page: Mapping[str, str] | None = None
+    serving: str | None = None
 
 
 def path(*segments: object) -> str:
@@ -107,7 +111,8 @@ class Connection:
             raise self._foreign(reply) from None
         if reply.is_success or reply.status_code in answers:
             link = reply.links.get("next", {}).get("url")
-            return Answer(reply.status_code, value, dict(httpx.URL(link).params) if link else None)
+            next_page = dict(httpx.URL(link).params) if link else None
+            return Answer(reply.status_code, value, next_page, reply.headers.get("Serving"))
         error = value.get("error") if isinstance(value, dict) else None
         if not (isinstance(error, dict) and {"code", "message"} <= set(error)):
             raise self._foreign(reply)

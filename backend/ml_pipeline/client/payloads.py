@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ml_pipeline.errors import Complaint, InvalidInput
+from ml_pipeline.errors import CallFailed, Complaint, InvalidInput, Refused
 
 MAX_ROWS = 10_000
 # A little below the server's limit: the brackets and commas between rows count too.
@@ -103,5 +104,28 @@ def whole(rows: Any) -> Part:
     return _part(0, [document(row, index) for index, row in enumerate(listed(rows))])
 
 
+@contextlib.contextmanager
+def told_of_earlier_parts(part: Part) -> Iterator[None]:
+    """When `part` fails, the error says what was done before it, and counts rows from the first of all."""
+    try:
+        yield
+    except CallFailed as error:
+        if not part.first:
+            raise
+        told = f"The rows before row {part.first:,} were taken, and none from there on"
+        if not isinstance(error, Refused):
+            raise type(error)(f"{told}: {error.message}") from None
+        details, rows = error.details, False
+        if isinstance(details, list):
+            details = [{**one, "row": one["row"] + part.first} if _names_a_row(one) else one for one in details]
+            rows = any(map(_names_a_row, details))
+        sentence = f"{told}." if rows else f"{told}: {error.message}"
+        raise Refused(error.status, error.code, sentence, details, error.retry_after_s) from None
+
+
 def _part(first: int, held: list[bytes]) -> Part:
     return Part(first, b"[" + b",".join(held) + b"]")
+
+
+def _names_a_row(detail: Any) -> bool:
+    return isinstance(detail, dict) and isinstance(detail.get("row"), int)
