@@ -49,6 +49,7 @@ LIMITS = (
     ("changes waited for at once in one process", "apps.endpoints.api.waiting", "MAX_AT_ONCE", "changes"),
     ("interval at which a serving process reports", "apps.events.processes", "HEARTBEAT_S", "seconds"),
     ("time after which a silent process is dead", "apps.events.processes", "LIVE_S", "seconds"),
+    ("SQLite's log, from which length on it begins anew", "apps.predictions.checkpoints", "LIMIT_BYTES", "bytes"),
     ("threads for predictions under ASGI", "apps.predictions.doors.asgi", "THREADS", "threads"),
     ("threads that wait for slow algorithms under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
     ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),

@@ -34,9 +34,9 @@ DATABASES = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # FULL: a commit is on disk before it returns. IMMEDIATE: a transaction takes the write lock when it begins, and
-    # waits for it, instead of failing in the middle.
+    # waits for it, instead of failing in the middle. Nobody copies the write-ahead log but `predictions.checkpoints`.
     DATABASES["default"]["OPTIONS"] = {
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        "init_command": "PRAGMA wal_autocheckpoint=0; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         "transaction_mode": "IMMEDIATE",
         "timeout": 10,
     }

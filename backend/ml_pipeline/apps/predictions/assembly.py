@@ -15,6 +15,7 @@ from ml_pipeline.apps.ml.hosting import Host
 from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.registry import MLRegistry
+from ml_pipeline.apps.predictions import checkpoints
 from ml_pipeline.apps.predictions.commits import WriteTurn
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
@@ -44,7 +45,10 @@ def exchange() -> Exchange:
         deadline_s=settings.DEADLINE_S,
         load_deadline_s=LOAD_DEADLINE_S,
     )
-    keeper = SnapshotKeeper(MLRegistry(host.load, budget_bytes=settings.MEMORY_BYTES), host.prepare)
+    # Whoever writes to SQLite in this process takes turns with the others.
+    turn = WriteTurn() if connection.vendor == "sqlite" else contextlib.nullcontext()
+    registry = MLRegistry(host.load, budget_bytes=settings.MEMORY_BYTES)
+    keeper = SnapshotKeeper(registry, host.prepare, beside=checkpoints.checkpointer(lambda: turn))
     # In a thread of its own: an ASGI server imports us inside its event loop, where Django forbids the database.
     first = threading.Thread(target=_synchronise, args=(keeper,), name="snapshot-first")
     first.start()
@@ -56,7 +60,7 @@ def exchange() -> Exchange:
 
     service = PredictionService(
         keeper,
-        Journal(WriteTurn() if connection.vendor == "sqlite" else contextlib.nullcontext()),
+        Journal(turn),
         queue_rows=settings.QUEUE_ROWS,
         max_batch=settings.MAX_BATCH,
         max_wait_us=settings.MAX_WAIT_US,

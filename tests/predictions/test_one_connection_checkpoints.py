@@ -1,0 +1,208 @@
+"""On one SQLite file, whatever processes work on it, one connection checkpoints, and the log stays short."""
+
+import fcntl
+import os
+import re
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import log_faults
+import pytest
+from homes import ENDPOINT, Home
+from people import PERSON
+from servers import Server, wait_until
+
+from ml_pipeline.apps.predictions.checkpoints import LIMIT_BYTES, Checkpointer
+
+# WAL_CKPT_LOCK. A recovery locks this byte and the next one, the last connection to close locks none of them.
+TAKEN = re.compile(
+    r"^(\d+) +fcntl\(\d+<[^>]*-shm>, F_SETLK, \{l_type=F_WRLCK, l_whence=SEEK_SET, l_start=121, l_len=1\}"
+)
+WRITES = """
+import django
+django.setup()
+from ml_pipeline.apps.accounts import keys
+for number in range(400):
+    keys.create(f"key-{number}", ["predict"])
+"""
+
+
+class TracedServer(Server):
+    """A server whose locks are written down."""
+
+    @property
+    def trace(self) -> Path:
+        return self.home.folder / f"{self.door}-{self.port}.strace"
+
+    def _command(self) -> list[str]:
+        # -D: the server is the process that was started, and its tracer is not.
+        return ["strace", "-D", *tracing(self.trace), *super()._command()]
+
+
+def tracing(file: Path) -> list[str]:
+    return ["--seccomp-bpf", "-f", "-y", "-e", "trace=fcntl", "-e", "signal=none", "-o", str(file)]
+
+
+def checkpoints(trace: Path) -> list[str]:
+    """The thread of each checkpoint that was begun, from what strace wrote."""
+    return [found[1] for line in trace.read_text().splitlines() if (found := TAKEN.match(line))]
+
+
+def ask(server: Server, requests: int, rows: int = 300) -> None:
+    """Many rows, from two clients at once: each request is more than a hundred pages of the log."""
+
+    def client(count: int) -> None:
+        with server.client("predict") as http:
+            for _ in range(count):
+                http.post(f"/api/v1/{ENDPOINT}/predict", json=[PERSON] * rows).raise_for_status()
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(client, [requests // 2, requests - requests // 2]))
+
+
+def leader(database: Path) -> int | None:
+    """The process that holds the lock, as the kernel says."""
+    path = database.with_name(f"{database.name}-checkpointer")
+    inode = path.stat().st_ino if path.exists() else -1
+    held = re.findall(rf"FLOCK +ADVISORY +WRITE (\d+) \S+:{inode} ", Path("/proc/locks").read_text())
+    return int(held[0]) if held else None
+
+
+def is_of(pid: int | None, server: Server) -> bool:
+    return pid is not None and os.getsid(pid) == server.pid
+
+
+def intact(database: Path) -> bool:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.fixture
+def database(home: Home) -> Path:
+    return home.folder / "db.sqlite3"
+
+
+@pytest.mark.long  # It needs strace, which not everybody has; CI does.
+def test_one_thread_of_all_processes_ever_begins_a_checkpoint(home: Home, database: Path) -> None:
+    servers = [TracedServer("asgi", home, {}), TracedServer("wsgi", home, {})]
+    command = home.folder / "command.strace"
+    try:
+        for server in servers:
+            server.start().predict(PERSON)
+        wait_until(lambda: leader(database) is not None)
+        with ThreadPoolExecutor() as pool:
+            work = [pool.submit(ask, server, 20) for server in servers]
+            work.append(pool.submit(home.run, "strace", *tracing(command), sys.executable, "-c", WRITES))
+            for one in work:
+                one.result()
+        time.sleep(1)
+        frames, copied = log_faults.shape(database)
+        assert frames == copied
+        begun = [checkpoints(server.trace) for server in servers]
+        assert sorted(len(set(threads)) for threads in begun) == [0, 1], begun
+        assert checkpoints(command) == []
+        # Nothing is committed, so none begins, while the servers go on looking.
+        watched = [server.trace.stat().st_size for server in servers]
+        time.sleep(2)
+        assert [checkpoints(server.trace) for server in servers] == begun
+        assert [server.trace.stat().st_size for server in servers] > watched
+    finally:
+        for server in servers:
+            server.stop()
+    assert intact(database)
+
+
+def test_when_the_process_that_checkpoints_is_killed_another_takes_over(
+    home: Home, database: Path, start: Callable[..., Server]
+) -> None:
+    servers = [start("asgi"), start("wsgi")]
+    for server in servers:
+        server.predict(PERSON)
+    wait_until(lambda: leader(database) is not None)
+    first, other = sorted(servers, key=lambda server: not is_of(leader(database), server))
+    first.kill()
+    before = log_faults.shape(database)[0]
+    ask(other, 10)
+    taken_over_s = wait_until(lambda: is_of(leader(database), other))
+    assert taken_over_s < 2
+    other.predict(PERSON)
+    wait_until(lambda: len(set(log_faults.shape(database))) == 1)
+    longest = log_faults.shape(database)[0]
+    assert longest > before
+    other.predict(PERSON)
+    assert log_faults.shape(database)[0] < longest, "everything was copied, so the log began anew"
+    assert intact(database)
+
+
+@pytest.mark.parametrize("takes_turns", [True, False])
+def test_the_log_stays_short_under_writers_that_never_pause(tmp_path: Path, takes_turns: bool) -> None:
+    database = tmp_path / "busy.sqlite3"
+    written_bytes = longest_bytes = 0
+    turns = threading.Lock()
+
+    @contextmanager
+    def exclusive() -> Iterator[None]:
+        with turns:
+            yield
+
+    checkpointer = Checkpointer(database, exclusive) if takes_turns else Checkpointer(database)
+    with closing(log_faults.writer(database)) as writer:
+        writer.executescript("CREATE TABLE t (a INTEGER PRIMARY KEY, b); CREATE INDEX i ON t (b);")
+        writer.executemany("INSERT INTO t VALUES (?, randomblob(900))", [(row,) for row in range(1_000)])
+        checkpointer.start()
+        wait_until(lambda: checkpointer.leads)
+        while written_bytes < 40 * LIMIT_BYTES:
+            before = log_faults.shape(database)[0]
+            with turns:
+                writer.execute("UPDATE t SET b = randomblob(900) WHERE abs(random()) % 10 = 0")
+            after = log_faults.shape(database)[0]
+            written_bytes += 4096 * (after - before if after >= before else after)
+            longest_bytes = max(longest_bytes, database.with_name(f"{database.name}-wal").stat().st_size)
+        checkpointer.stop()
+    assert longest_bytes < 16 * LIMIT_BYTES
+    assert intact(database)
+
+
+def test_a_fork_neither_checkpoints_nor_keeps_its_parents_turn(tmp_path: Path) -> None:
+    database = tmp_path / "forked.sqlite3"
+    with closing(log_faults.writer(database)) as writer:
+        writer.execute("CREATE TABLE t (a)")
+        checkpointer = Checkpointer(database)
+        checkpointer.start()
+        wait_until(lambda: checkpointer.leads)
+        child = os.fork()
+        if child == 0:
+            # Not a single check of pytest's in here.
+            while True:
+                time.sleep(60)
+        try:
+            checkpointer.stop()
+            assert leader(database) is None, "the child holds nothing"
+            with (tmp_path / "forked.sqlite3-checkpointer").open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+
+
+def test_what_fails_is_said_once_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = tmp_path / "late.sqlite3"
+    checkpointer = Checkpointer(database)
+    checkpointer.start()
+    wait_until(lambda: len(caplog.records) > 0)
+    time.sleep(2)
+    assert len(caplog.records) == 1
+    assert "unable to open database file" in caplog.text
+    with closing(log_faults.writer(database)) as writer:
+        writer.execute("CREATE TABLE t (a)")
+        wait_until(lambda: checkpointer.leads)
+        writer.execute("INSERT INTO t VALUES (1)")
+        wait_until(lambda: len(set(log_faults.shape(database))) == 1)
+        checkpointer.stop()
+    assert not checkpointer.leads
