@@ -4,13 +4,14 @@ BIN := .venv/bin
 LOCKS := requirements/server.txt requirements/dev.txt pyproject.toml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lock
+.PHONY: help demo test test-long check bench wrk lock
 
 help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
 	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
 	@echo "make check   style, types, imports, migrations, documentation"
+	@echo "make bench   the data plane beside other servers, an hour (needs wrk); BENCH=--short: minutes"
 	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"
 
 .venv/made:
@@ -48,8 +49,21 @@ check: .venv/dev-installed
 	$(CHECKED) $(BIN)/python backend/manage.py makemigrations --check --dry-run
 	$(CHECKED) $(BIN)/python docs/check.py
 
+# The servers that the product is compared with need a few packages more. wrk first: it is missed in a second.
+.venv/bench-installed: .venv/dev-installed requirements/bench.txt
+	$(PIP) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+wrk:
+	@command -v wrk >/dev/null || { echo "make bench needs wrk. Debian and Ubuntu: apt install wrk"; exit 1; }
+
+bench: wrk .venv/bench-installed
+	$(BIN)/python -m benchmarks.data_plane $(BENCH)
+
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-  --no-annotate --upgrade pyproject.toml --group build
+  --no-annotate --upgrade
+SERVER := pyproject.toml --group build --extra server
 lock:
-	$(LOCK) --extra server --extra postgres --extra boosting --group dev -o requirements/dev.txt
-	$(LOCK) --extra server -c requirements/dev.txt -o requirements/server.txt
+	$(LOCK) $(SERVER) --extra postgres --extra boosting --group dev -o requirements/dev.txt
+	$(LOCK) $(SERVER) -c requirements/dev.txt -o requirements/server.txt
+	$(LOCK) --group bench -c requirements/dev.txt -o requirements/bench.txt
