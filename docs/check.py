@@ -1,7 +1,7 @@
 """Fails when the documentation and the code disagree; part of `make check`.
 
     python docs/check.py           prints what is missing, stale or broken, and exits with 1 when anything is
-    python docs/check.py --write   rewrites the generated tables in docs/settings.md first
+    python docs/check.py --write   rewrites what is generated first: tables in docs/settings.md, docs/performance.md
 
 Every setting, route, error code and command has its place in docs/, and nothing is there that the code does not have:
 
@@ -10,6 +10,7 @@ Every setting, route, error code and command has its place in docs/, and nothing
 - routes: a heading a route in api.md, such as `GET /api/v1/endpoints`;
 - error codes: a heading a code in errors.md, such as 404 `not_found`;
 - commands: a heading each in commands.md; a command named elsewhere must exist;
+- performance: performance.md is what benchmarks/data_plane/report.py makes of the committed run;
 - relative links and their anchors, in every Markdown file.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import re
 import sys
@@ -64,13 +66,16 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def main() -> int:
     """0 when documentation and code agree."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="rewrite the generated tables first")
+    parser.add_argument("--write", action="store_true", help="rewrite what is generated first")
     write = parser.parse_args().write
     os.environ["DJANGO_SETTINGS_MODULE"] = "ml_pipeline.server.settings"
     django.setup()
+    # The benchmark's reports are made by the benchmark's own code.
+    sys.path.append(str(ROOT))
     if write:
         write_settings()
-    complaints = [*settings(), *routes(), *error_codes(), *commands(), *links()]
+        write_performance()
+    complaints = [*settings(), *routes(), *error_codes(), *commands(), *performance(), *links()]
     for complaint in complaints:
         print(complaint)
     if complaints:
@@ -243,6 +248,27 @@ def commands() -> Iterator[str]:
         yield from (f"{path}: there is no command ml-pipeline {name}" for name in sorted(named - words))
         named = set(re.findall(r"\bmanage\.py ([a-z]\w*)", text))
         yield from (f"{path}: there is no command manage.py {name}" for name in sorted(named - set(every)))
+
+
+# Performance
+
+
+def write_performance() -> None:
+    """Makes docs/performance.md of the committed run, where there is one."""
+    from benchmarks.data_plane import report
+
+    if report.RESULTS.exists():
+        report.PAGE.write_text(report.page(json.loads(report.RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")
+
+
+def performance() -> Iterator[str]:
+    """Complaints about docs/performance.md."""
+    from benchmarks.data_plane import report
+
+    run = json.loads(report.RESULTS.read_text(encoding="utf-8")) if report.RESULTS.exists() else None
+    text = report.PAGE.read_text(encoding="utf-8") if report.PAGE.exists() else None
+    if text != (None if run is None else report.page(run)):
+        yield "docs/performance.md is not what its run says; python docs/check.py --write makes it anew"
 
 
 # Links
