@@ -55,8 +55,14 @@ def fdatasync_ms(document: Document, way: str = "overwriting") -> float:
     return statistics.median(one[way] for one in document["servers"]["fdatasync_us"]) / 1e3
 
 
-def disturbance(document: Document, part: str) -> tuple[float, float]:
-    """Which share of the servers' cores others had while a part was measured: the median and the most."""
-    contestants = document[part]["contestants"].values()
+def disturbance(document: Document) -> tuple[float, float]:
+    """Which share of the server's core others had while it was measured: the median and the most.
+
+    Two processes are left out: they share a core with those who ask.
+    """
+    parts = [part for name, part in document.items() if name not in ("run", "workers")]
+    contestants = [found for part in parts for found in part["contestants"].values()]
     shares = [one["others"] for found in contestants for shot in found["shots"].values() for one in shot]
+    if not shares:
+        return 0.0, 0.0
     return statistics.median(shares), max(shares)
