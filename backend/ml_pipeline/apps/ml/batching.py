@@ -2,7 +2,8 @@
 
 It takes what waits and adds no delay unless it is told to. Each key, an algorithm, has a bounded lane of its own,
 served by one thread at a time: a slow algorithm holds up nobody else. Threads are made when there is work and end when
-there is none for a while, so nothing runs in a process that is only going to fork.
+there is none for a while, so nothing runs in a process that is only going to fork. A lane that is known to be quick may
+be served by whoever submits: handing work to another thread costs more than some models do.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 IDLE_S = 10.0
 # How long a replacement of a crashed algorithm is waited for before it is asked for again.
 RESTART_POLL_S = 0.02
+# What may hold up a caller who has others to attend to.
+QUICK_S = 0.002
+MOST_LEARNED = 10_000
 # Lanes served at once; most of these threads wait for algorithms in processes of their own.
 MAX_THREADS = 64
 
@@ -74,6 +78,7 @@ class _Lane(Generic[W]):
     waiting: deque[W] = field(default_factory=deque)
     # Waiting and running.
     rows: int = 0
+    # By a thread, or soon by whoever submitted.
     is_served: bool = False
 
 
@@ -106,6 +111,8 @@ class MicroBatcher(Generic[W]):
         # Lanes that no thread serves yet.
         self._unserved: deque[_Lane[W]] = deque()
         self._threads = self._idle = 0
+        # Seconds a row of late, by key.
+        self._row_s: dict[Hashable, float] = {}
         self._is_closed = False
         self._changed = threading.Condition()
         self._filled = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
@@ -122,8 +129,12 @@ class MicroBatcher(Generic[W]):
         """Threads that live now."""
         return self._threads
 
-    def submit(self, key: Hashable, work: W) -> None:
-        """`work` waits for its turn in the lane of `key`. Raises Overloaded, and AlgorithmNotReady once closed."""
+    def submit(self, key: Hashable, work: W, *, may_serve: bool = False) -> bool:
+        """`work` waits for its turn in the lane of `key`. Raises Overloaded, and AlgorithmNotReady once closed.
+
+        True, only where the caller `may_serve`, when he is to call `serve(key)` soon, and nobody else will: what waits
+        is expected to take less than QUICK_S.
+        """
         rows = len(work.rows)
         with self._changed:
             if self._is_closed:
@@ -138,14 +149,23 @@ class MicroBatcher(Generic[W]):
             if lane.is_served:
                 if self._max_wait_s:
                     self._filled.notify_all()
-                return
+                return False
             lane.is_served = True
+            if may_serve and lane.rows * self._row_s.get(key, QUICK_S) < QUICK_S and not self._max_wait_s:
+                return True
             self._unserved.append(lane)
             if self._idle >= len(self._unserved):
                 self._changed.notify()
             elif self._threads < MAX_THREADS:
                 self._threads += 1
-                threading.Thread(target=self._serve, name="batch", daemon=True).start()
+                threading.Thread(target=self._work, name="batch", daemon=True).start()
+            return False
+
+    def serve(self, key: Hashable) -> None:
+        """What waits in the lane of `key` is answered by the calling thread, which `submit` has asked for it."""
+        with self._changed:
+            lane = self._lanes[key]
+        self._serve(lane)
 
     def give_up(self, work: W) -> bool:
         """Whether nobody will be told of `work` any more; False when it is settled, and its answer on the way.
@@ -167,10 +187,13 @@ class MicroBatcher(Generic[W]):
             self._changed.notify_all()
             return self._emptied.wait_for(lambda: not self._lanes, patience_s)
 
-    def _serve(self) -> None:
+    def _work(self) -> None:
         while (lane := self._next_lane()) is not None:
-            while (batch := self._taken(lane)) is not None:
-                self._answer(lane, batch)
+            self._serve(lane)
+
+    def _serve(self, lane: _Lane[W]) -> None:
+        while (batch := self._taken(lane)) is not None:
+            self._answer(lane, batch)
 
     def _next_lane(self) -> _Lane[W] | None:
         with self._changed:
@@ -209,7 +232,10 @@ class MicroBatcher(Generic[W]):
         return sum(len(work.rows) for work in lane.waiting) >= self._max_batch
 
     def _answer(self, lane: _Lane[W], batch: list[W]) -> None:
+        begun = self._clock()
         self._predict(lane.key, batch)
+        rows = sum(len(work.rows) for work in batch)
+        self._learn(lane.key, (self._clock() - begun) / rows)
         with self._changed:
             for work in batch:
                 if work.stage is Stage.RUNNING:
@@ -220,7 +246,14 @@ class MicroBatcher(Generic[W]):
         except Exception:
             logger.exception("answers could not be handed on")
         with self._changed:
-            lane.rows -= sum(len(work.rows) for work in batch)
+            lane.rows -= rows
+
+    def _learn(self, key: Hashable, row_s: float) -> None:
+        # Slow once is slow for a while; no more of it is remembered than of algorithms that are in use.
+        if len(self._row_s) >= MOST_LEARNED:
+            self._row_s.clear()
+        before = self._row_s.get(key, 0.0)
+        self._row_s[key] = max(row_s, 0.9 * before + 0.1 * row_s)
 
     def _predict(self, key: Hashable, batch: Sequence[W], *, again: bool = False) -> None:
         while batch := self._timely(batch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +35,10 @@ class Question:
 
 class Waiter(Protocol):
     """Who waits for calls to be finished."""
+
+    def soon(self, serve: Callable[[], None]) -> None:
+        """`serve`, which takes little time, is called in the thread that waits, once what comes meanwhile is read."""
+        ...
 
     def wake(self, calls: Sequence[Call]) -> None:
         """All of `calls` are finished. Called in another thread than the one that waits, and must not raise."""

@@ -21,9 +21,8 @@ T = TypeVar("T")
 
 # Rows of one transaction, unless a single group has more.
 MOST_ROWS = 2_000
-# Rows that wait for their commit before whoever brings more must wait too, and how long he does.
+# Rows that may wait for their commit.
 ROOM_ROWS = 20_000
-PATIENCE_S = 10.0
 
 
 class WriteTurn:
@@ -70,13 +69,13 @@ class GroupCommit(Generic[T]):
         self._rows = 0
         self._is_running = self._is_closed = False
         self._changed = threading.Condition()
-        self._room = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
+        self._emptied = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
 
     def submit(self, group: T) -> None:
-        """`group` is committed soon. Raises JournalUnavailable when there is no room for long."""
+        """`group` is committed soon. Raises JournalUnavailable when too much waits."""
         with self._changed:
-            if self._rows > ROOM_ROWS and not self._room.wait_for(lambda: self._rows <= ROOM_ROWS, PATIENCE_S):
-                raise JournalUnavailable("Predictions wait too long to be logged; this one is not answered.")
+            if self._rows > ROOM_ROWS:
+                raise JournalUnavailable("Too many predictions wait to be logged; this one is not answered.")
             self._rows += self._size(group)
             self._waiting.append(group)
             if not self._is_running:
@@ -89,7 +88,7 @@ class GroupCommit(Generic[T]):
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-            return self._room.wait_for(lambda: not self._rows, patience_s)
+            return self._emptied.wait_for(lambda: not self._rows, patience_s)
 
     def _work(self) -> None:
         while groups := self._taken():
@@ -97,7 +96,8 @@ class GroupCommit(Generic[T]):
                 self._commit(groups)
             with self._changed:
                 self._rows -= sum(self._size(group) for group in groups)
-                self._room.notify_all()
+                if not self._rows:
+                    self._emptied.notify_all()
         connection.close()
 
     def _taken(self) -> list[T]:

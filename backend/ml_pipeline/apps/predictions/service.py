@@ -6,6 +6,7 @@ the reply. The first three are done by whoever calls; he is woken when the rest 
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -126,7 +127,8 @@ class PredictionService:
         """
         snapshot = self._keeper.snapshot
         route = snapshot.route(question.endpoint, question.selection)
-        algorithm = self._keeper.registry.algorithm(route.algorithm_id, route.digest)
+        key = (route.algorithm_id, route.digest)
+        algorithm = self._keeper.registry.algorithm(*key)
         decoded = body.decode(algorithm)
         call = Call(
             decoded,
@@ -138,7 +140,8 @@ class PredictionService:
             waiter=waiter,
             deadline_s=self.deadline_s,
         )
-        self._batcher.submit((route.algorithm_id, route.digest), call)
+        if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
+            waiter.soon(functools.partial(self._batcher.serve, key))
         return call
 
     def overdue(self, call: Call, now: float) -> DeadlineExceeded | None:

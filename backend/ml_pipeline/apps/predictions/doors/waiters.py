@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ml_pipeline.apps.predictions.calls import Call
 from ml_pipeline.apps.predictions.service import PredictionService
@@ -20,7 +20,7 @@ class LoopWaiter:
 
     def __init__(self, service: PredictionService) -> None:
         self._service = service
-        self.loop = asyncio.get_running_loop()
+        self.loop, self._thread_id = asyncio.get_running_loop(), threading.get_ident()
         # In order of their beginning, and so of their deadlines.
         self._futures: dict[Call, asyncio.Future[DeadlineExceeded | None]] = {}
         self._is_sweeping = False
@@ -39,6 +39,13 @@ class LoopWaiter:
             self._futures.pop(call, None)
         if overdue is not None:
             raise overdue
+
+    def soon(self, serve: Callable[[], None]) -> None:
+        """See `Waiter.soon`: once what else has arrived is read."""
+        if threading.get_ident() == self._thread_id:
+            self.loop.call_soon(serve)
+        else:
+            self.loop.call_soon_threadsafe(serve)
 
     def wake(self, calls: Sequence[Call]) -> None:
         """See `Waiter.wake`."""
@@ -82,6 +89,10 @@ class ThreadWaiter:
             if overdue is not None:
                 raise overdue
             left_s = SWEEP_S
+
+    def soon(self, serve: Callable[[], None]) -> None:
+        """See `Waiter.soon`: it has nothing else to do."""
+        serve()
 
     def wake(self, calls: Sequence[Call]) -> None:
         """See `Waiter.wake`."""
