@@ -4,12 +4,13 @@ BIN := .venv/bin
 LOCKS := requirements/server.txt requirements/dev.txt pyproject.toml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check bench wrk lock
+.PHONY: help demo test test-long test-services check bench wrk lock
 
 help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
 	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
+	@echo "make test-services  the tests on MariaDB and under uWSGI; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make bench   the data plane beside other servers, an hour (needs wrk); BENCH=--short: minutes"
 	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"
@@ -30,6 +31,11 @@ help:
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Built from source; whoever does not test on MariaDB or under uWSGI needs neither compiler nor headers.
+.venv/services-installed: .venv/dev-installed requirements/services.txt
+	$(PIP) --require-hashes -r requirements/services.txt
+	@touch $@
+
 demo: .venv/server-installed
 	@$(BIN)/ml-pipeline demo
 
@@ -37,7 +43,10 @@ test: .venv/dev-installed
 	$(BIN)/pytest
 
 test-long: .venv/dev-installed
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m 'long and not services'
+
+test-services: .venv/services-installed
+	$(BIN)/pytest -m services
 
 # Settings for tools that load Django and serve nothing.
 CHECKED := ML_PIPELINE_HOME=.venv/check ML_PIPELINE_SECRET_KEY=only-for-checks-nothing-is-served-with-it
@@ -67,3 +76,4 @@ lock:
 	$(LOCK) $(SERVER) --extra postgres --extra boosting --group dev -o requirements/dev.txt
 	$(LOCK) $(SERVER) -c requirements/dev.txt -o requirements/server.txt
 	$(LOCK) --group bench -c requirements/dev.txt -o requirements/bench.txt
+	$(LOCK) --group services -c requirements/dev.txt -o requirements/services.txt

@@ -1,4 +1,4 @@
-"""What tests share: trained bundles, a home folder with everything registered, real servers, a PostgreSQL."""
+"""What tests share: trained bundles, a home with everything registered, real servers, a PostgreSQL, a MariaDB."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ import django  # noqa: E402
 django.setup()
 
 from homes import Home  # noqa: E402  (after Django is set up)
+from mariadb import MariaDB  # noqa: E402
 from servers import Server  # noqa: E402
 
 # Each takes minutes of a machine, or much of its memory.
@@ -100,7 +101,7 @@ def home(prepared_home: Home, tmp_path: Path) -> Home:
 
 @pytest.fixture
 def start(home: Home) -> Iterator[Callable[..., Server]]:
-    """Starts a server on `home` (or another): `start("asgi")`, `start("wsgi")`, `start("runserver")`."""
+    """Starts a server on `home` (or another): `start("asgi")`, `start("wsgi")` and so on (see `Server`)."""
     running: list[Server] = []
 
     def begin(door: str = "asgi", *, at: Home | None = None, **environment: str) -> Server:
@@ -147,6 +148,30 @@ def postgres_url(postgres: Any) -> str:
     name = f"test_{uuid4().hex}"
     postgres.psql(f"CREATE DATABASE {name}")
     return str(postgres.get_uri(name))
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB of this test process's own. Tests that need it are marked `services`."""
+    if not MariaDB.is_installed():
+        pytest.fail("There is no mariadbd, which tests marked `services` need: apt-get install mariadb-server", False)
+    server = MariaDB()
+    try:
+        yield server.make()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def mysql_url(mariadb: MariaDB) -> str:
+    """The URL of an empty database of the test's own, its collation that of the server."""
+    return mariadb.create_database()
+
+
+@pytest.fixture
+def mysql_home(prepared_home: Home, mysql_url: str, tmp_path: Path) -> Home:
+    """As `home`, on MariaDB."""
+    return prepared_home.moved(tmp_path / "mysql-home", mysql_url)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,13 @@ from servers import Server
 ROUNDS = 15
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
 def racing_home(request: pytest.FixtureRequest, prepared_home: Home, bundles: Path, tmp_path: Path) -> Home:
     if request.param == "sqlite":
         return prepared_home.copy(tmp_path / "home")
+    if request.param == "mysql":
+        moved: Home = request.getfixturevalue("mysql_home")
+        return moved
     home = Home(tmp_path / "home", request.getfixturevalue("postgres_url")).make()
     for version in ("1", "2", "3"):
         home.register(bundles / "decision_tree", version=version)

@@ -32,10 +32,13 @@ for writer, batches in groupby(JournalBatch.objects.order_by("writer", "seq"), l
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
 def logged_home(request: pytest.FixtureRequest, prepared_home: Home, bundles: Path, tmp_path: Path) -> Home:
     if request.param == "sqlite":
         return prepared_home.copy(tmp_path / "home")
+    if request.param == "mysql":
+        moved: Home = request.getfixturevalue("mysql_home")
+        return moved
     home = Home(tmp_path / "home", request.getfixturevalue("postgres_url")).make()
     home.manage("register", str(bundles / "decision_tree"), "--endpoint", "income_classifier", "--version", "0.0.1")
     home.python(
@@ -53,7 +56,7 @@ statuses.promote(MLAlgorithm.objects.get(), actor="tests")
 def test_every_batch_follows_from_its_rows_and_the_one_before(logged_home: Home) -> None:
     server = Server("asgi", logged_home, {}).start()
     try:
-        for rows in (PERSON, [PERSON] * 700, PERSON, [{**PERSON, "race": "Ünïcode ☃"}, PERSON]):
+        for rows in (PERSON, [PERSON] * 700, PERSON, [{**PERSON, "race": "Ünïcode ☃ \U0001f600"}, PERSON]):
             reply = server.predict(rows)
             assert reply.status_code == 200
         # Feedback stands beside the log, not in it: the chain holds with it as without.
@@ -121,9 +124,8 @@ else:
 """
 
 
-def test_a_forked_process_is_a_writer_of_its_own(prepared_home: Home, tmp_path: Path) -> None:
-    home = prepared_home.copy(tmp_path / "home")
-    home.python(FORKED)
-    checked = [line.split() for line in home.python(CHAINS).splitlines()]
+def test_a_forked_process_is_a_writer_of_its_own(logged_home: Home) -> None:
+    logged_home.python(FORKED)
+    checked = [line.split() for line in logged_home.python(CHAINS).splitlines()]
     assert sum(int(line[0]) for line in checked) == 40
     assert all(line[1:] == ["True", "True", "True"] for line in checked)

@@ -1,6 +1,7 @@
 """The app's registration with Django: it carries the commands `demo`, `serve` and `runserver`."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import pre_migrate
 
 
 class ServerConfig(AppConfig):
@@ -10,5 +11,8 @@ class ServerConfig(AppConfig):
     label = "server"
 
     def ready(self) -> None:
-        """Lets OpenAPI know how keys are sent."""
-        from ml_pipeline.server import schema  # noqa: F401
+        """Lets OpenAPI know how keys are sent, and a MySQL database how text compares."""
+        from ml_pipeline.server import mysql, schema  # noqa: F401
+
+        # Sent once an app before all migrations; one app is enough.
+        pre_migrate.connect(mysql.prepare, sender=apps.get_app_config("events"), dispatch_uid="server.mysql")

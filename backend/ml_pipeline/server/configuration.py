@@ -72,8 +72,8 @@ def _port(text: str) -> int:
 
 
 def _database(text: str) -> str:
-    if text and not text.startswith(("sqlite:///", "postgres://", "postgresql://")):
-        raise ValueError("sqlite:///PATH or postgres://USER:PASSWORD@HOST:PORT/NAME")
+    if text and not text.startswith(("sqlite:///", "postgres://", "postgresql://", "mysql://")):
+        raise ValueError("sqlite:///PATH, or postgres:// or mysql:// and USER:PASSWORD@HOST:PORT/NAME")
     return text
 
 
@@ -106,7 +106,8 @@ TABLE = (
         "",
         _database,
         "ml_pipeline.E002",
-        "The database, as a URL; by default `db.sqlite3` in the home folder. PostgreSQL needs the extra `postgres`.",
+        "The database, as a URL; by default `db.sqlite3` in the home folder. PostgreSQL needs the extra `postgres`, "
+        "MySQL and MariaDB the extra `mysql`.",
         secret=True,
     ),
     Setting(
