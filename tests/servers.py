@@ -48,7 +48,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
 
 
 class Server:
-    """One server process. `door` is `asgi` (uvicorn), `wsgi` (gunicorn with threads) or `runserver`."""
+    """One server process. `door` is `asgi` (uvicorn), `wsgi` (gunicorn with threads), `uwsgi` or `runserver`."""
 
     def __init__(self, door: str, home: Home, environment: dict[str, str]) -> None:
         self.door = door
@@ -73,6 +73,15 @@ class Server:
                     str(bin_folder / "gunicorn"),
                     "ml_pipeline.server.wsgi:application",
                     *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"),
+                ]
+            case "uwsgi":
+                return [
+                    str(bin_folder / "uwsgi"),
+                    *("--module", "ml_pipeline.server.wsgi:application", "--virtualenv", sys.prefix),
+                    *("--http-socket", f"127.0.0.1:{self.port}", "--threads", "4", "--enable-threads", "--lazy-apps"),
+                    *("--master", "--single-interpreter", "--die-on-term", "--need-app", "--disable-logging"),
+                    # It closes after each reply and does not say so; clients would take the connection for open.
+                    *("--add-header", "Connection: close"),
                 ]
             case "runserver":
                 return [sys.executable, "backend/manage.py", "runserver", "--noreload", f"127.0.0.1:{self.port}"]
