@@ -33,10 +33,10 @@ ROOT = DOCS.parent
 PACKAGE = "ml_pipeline."
 # What is fixed in code: a name for people, where the constant is, its unit.
 LIMITS = (
-    ("size of a request body", "apps.predictions.doors.exchange", "MAX_BODY_BYTES", "bytes"),
-    ("rows in a prediction request", "apps.predictions.service", "MAX_ROWS", "rows"),
+    ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
+    ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
     ("lines of feedback in bulk", "apps.endpoints.feedback", "MAX_ITEMS", "lines"),
-    ("length of a unit", "apps.predictions.doors.exchange", "MAX_UNIT", "characters"),
+    ("length of a unit", "apps.predictions.doors.questions", "MAX_UNIT", "characters"),
     ("length of an algorithm's name or version", "apps.endpoints.algorithms", "MAX_NAME", "characters"),
     ("length of a tag's value", "apps.endpoints.tags", "MAX_VALUE", "characters"),
     ("length of an uploaded file's name", "apps.endpoints.storages", "MAX_FILE_NAME", "characters"),
@@ -52,8 +52,17 @@ LIMITS = (
     ("interval at which a serving process reports", "apps.events.processes", "HEARTBEAT_S", "seconds"),
     ("time after which a silent process is dead", "apps.events.processes", "LIVE_S", "seconds"),
     ("SQLite's log, from which length on it begins anew", "apps.predictions.checkpoints", "LIMIT_BYTES", "bytes"),
-    ("threads for predictions under ASGI", "apps.predictions.doors.asgi", "THREADS", "threads"),
-    ("threads that wait for slow algorithms under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
+    (
+        "size of a body from which on it is decoded apart, under ASGI",
+        "apps.predictions.doors.asgi",
+        "INLINE_BYTES",
+        "bytes",
+    ),
+    ("threads that load what is asked for, under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
+    ("threads that answer, one an algorithm, at most", "apps.ml.batching", "MAX_THREADS", "threads"),
+    ("time that a batch may take in the thread of its requests", "apps.ml.batching", "QUICK_S", "seconds"),
+    ("rows of one commit, unless a list has more", "apps.predictions.commits", "MOST_ROWS", "rows"),
+    ("rows that may wait to be committed", "apps.predictions.commits", "ROOM_ROWS", "rows"),
     ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),
     ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
 )
