@@ -12,8 +12,7 @@ from homes import ENDPOINT
 from people import PERSON, held_out_people
 from servers import Server
 
-from ml_pipeline.apps.predictions import service
-from ml_pipeline.apps.predictions.doors import exchange
+from ml_pipeline.apps.predictions.doors import bodies, exchange
 from ml_pipeline.client import Client, payloads
 from ml_pipeline.errors import InvalidInput, Refused
 
@@ -151,7 +150,7 @@ def test_a_part_that_is_refused_counts_rows_from_the_first_and_says_what_was_tak
 
 
 def test_parts_are_as_large_as_the_server_takes() -> None:
-    assert payloads.MAX_ROWS == service.MAX_ROWS
+    assert payloads.MAX_ROWS == bodies.MAX_ROWS
     assert 0.9 * exchange.MAX_BODY_BYTES < payloads.MAX_PART_BYTES < exchange.MAX_BODY_BYTES
     largest = max(len(part.body) for part in payloads.parts([{"a": "b" * 100_000}] * 250))
     assert largest <= exchange.MAX_BODY_BYTES

@@ -48,7 +48,7 @@ class KeyAuthentication(BaseAuthentication):
         if secret is None:
             return None
         grant = keys.grant_of(secret)
-        return KeyHolder(), Actor(f"key:{grant.name}", grant.scopes)
+        return KeyHolder(), Actor(grant.actor, grant.scopes)
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""

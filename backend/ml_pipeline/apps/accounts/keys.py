@@ -38,6 +38,11 @@ class Grant:
     name: str
     scopes: frozenset[str]
 
+    @property
+    def actor(self) -> str:
+        """Who acts with this key, as history and audit name it."""
+        return f"key:{self.name}"
+
     def allows(self, scope: str) -> bool:
         """Whether `scope` is granted."""
         return covers(self.scopes, scope)

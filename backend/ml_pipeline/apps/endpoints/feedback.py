@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -36,43 +37,83 @@ class Outcome(NamedTuple):
     invalid: list[dict[str, Any]]
 
 
+class Told(NamedTuple):
+    """What became of one item: appended, known already, or refused as `unknown` or `invalid`.
+
+    `effective` is the outcome that counts, the first of the request; `expected` says what was, where it is invalid.
+    """
+
+    effect: Literal["accepted", "unchanged", "unknown", "invalid"]
+    effective: Any = None
+    expected: str = ""
+
+
 def record(request_id: UUID, value: Any, *, actor: str) -> Effect:
     """`accepted` when the feedback was appended, `unchanged` when the latest of this request says the same.
 
     Raises NotFound, or InvalidInput for a value that is no outcome of the algorithm that answered.
     """
-    outcome = record_all([Item(request_id, value)], actor=actor)
-    if outcome.unknown:
-        raise NotFound(f"There is no request with the id {request_id}.")
-    if outcome.invalid:
-        expected, got = outcome.invalid[0]["expected"], outcome.invalid[0]["got"]
-        raise InvalidInput([Complaint(None, "feedback", expected, got)])
-    return "accepted" if outcome.accepted else "unchanged"
+    item = Item(request_id, value)
+    (told,) = record_each([(item, actor)])
+    return accepted(item, told)
+
+
+def accepted(item: Item, told: Told) -> Effect:
+    """The effect of an item that was accepted. Raises NotFound and InvalidInput for one that was refused."""
+    if told.effect == "unknown":
+        raise NotFound(f"There is no request with the id {item.request_id}.")
+    if told.effect == "invalid":
+        raise InvalidInput([Complaint(None, "feedback", told.expected, strict_json.shown(item.value))])
+    return told.effect
 
 
 def record_all(items: Sequence[Item], *, actor: str) -> Outcome:
     """Every good item appended in one transaction; the others named. A later value than the first is a correction."""
-    ids = {item.request_id for item in items}
+    results = record_each([(item, actor) for item in items])
+    effects = Counter(told.effect for told in results)
+    return Outcome(
+        effects["accepted"],
+        effects["unchanged"],
+        [str(item.request_id) for item, told in zip(items, results, strict=True) if told.effect == "unknown"],
+        [
+            unusable(item.row, str(item.request_id), told.expected, item.value)
+            for item, told in zip(items, results, strict=True)
+            if told.effect == "invalid"
+        ],
+    )
+
+
+def record_each(tellings: Sequence[tuple[Item, str]]) -> list[Told]:
+    """What became of each item, told by the actor beside it; the good ones are appended in one transaction."""
+    ids = {item.request_id for item, _ in tellings}
     now = timezone.now()
     with transaction.atomic():
         signatures = _signatures(ids)
-        latest = {row.request_id: row.value for row in Feedback.objects.filter(request_id__in=ids).order_by("pk")}
-        rows, unchanged, unknown, invalid = [], 0, [], []
-        for item in items:
+        known: dict[UUID, list[Any]] = {}
+        stored = Feedback.objects.filter(request_id__in=ids).order_by("pk")
+        for request_id, value in stored.values_list("request_id", "value"):
+            known.setdefault(request_id, []).append(value)
+        results, rows = [], []
+        for item, actor in tellings:
             signature = signatures.get(item.request_id)
-            if signature is None:
-                unknown.append(str(item.request_id))
-                continue
-            value = outcome_value(signature, item.value)
-            if value is None:
-                invalid.append(unusable(item.row, str(item.request_id), _expected(signature), item.value))
-            elif item.request_id in latest and latest[item.request_id] == value:
-                unchanged += 1
-            else:
-                latest[item.request_id] = value
+            told = _judged(item, signature, known) if signature else Told("unknown")
+            if told.effect == "accepted":
+                value = known[item.request_id][-1]
                 rows.append(Feedback(request_id=item.request_id, value=value, actor=actor, created_at=now))
+            results.append(told)
         Feedback.objects.bulk_create(rows, batch_size=500)
-    return Outcome(len(rows), unchanged, unknown, invalid)
+    return results
+
+
+def _judged(item: Item, signature: Signature, known: dict[UUID, list[Any]]) -> Told:
+    value = outcome_value(signature, item.value)
+    if value is None:
+        return Told("invalid", expected=_expected(signature))
+    before = known.setdefault(item.request_id, [])
+    if before and before[-1] == value:
+        return Told("unchanged", before[0])
+    before.append(value)
+    return Told("accepted", before[0])
 
 
 def unusable(row: int, request_id: str | None, expected: str, got: Any) -> dict[str, Any]:

@@ -15,18 +15,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from ml_pipeline.apps.ml.algorithm import Prediction
 from ml_pipeline.apps.ml.records import Records
+from ml_pipeline.apps.ml.work import Stage, Work, overloaded, share
 from ml_pipeline.errors import (
     AlgorithmCrashed,
     AlgorithmFailed,
     AlgorithmNotReady,
     DeadlineExceeded,
     MLPipelineError,
-    Overloaded,
 )
 
 logger = logging.getLogger(__name__)
@@ -40,32 +39,6 @@ QUICK_S = 0.002
 MOST_LEARNED = 10_000
 # Lanes served at once; most of these threads wait for algorithms in processes of their own.
 MAX_THREADS = 64
-
-
-class Stage(Enum):
-    """Where a piece of work is."""
-
-    WAITING = 1
-    RUNNING = 2
-    SETTLED = 3
-    GIVEN_UP = 4
-
-
-class Work:
-    """The rows of one call; `deadline` is on the batcher's clock.
-
-    Once settled it has `predictions` or an `error`; `is_asked` says whether the algorithm saw it.
-    """
-
-    __slots__ = ("deadline", "error", "is_asked", "predictions", "rows", "stage")
-
-    def __init__(self, rows: Records, deadline: float) -> None:
-        self.rows = rows
-        self.deadline = deadline
-        self.stage = Stage.WAITING
-        self.is_asked = False
-        self.predictions: Sequence[Prediction] = ()
-        self.error: MLPipelineError | None = None
 
 
 W = TypeVar("W", bound=Work)
@@ -260,7 +233,7 @@ class MicroBatcher(Generic[W]):
             for work in batch:
                 work.is_asked = True
             try:
-                _share(batch, self._run(key, Records.joined([work.rows for work in batch])))
+                share(batch, self._run(key, Records.joined([work.rows for work in batch])))
             # Whatever it was: no thread and no batch-mate is harmed by it.
             except Exception as error:  # noqa: BLE001
                 if again and type(error) is AlgorithmNotReady:
@@ -294,21 +267,6 @@ class MicroBatcher(Generic[W]):
             work.error = error
 
 
-def _share(batch: Sequence[Work], predictions: Sequence[Prediction]) -> None:
-    rows = sum(len(work.rows) for work in batch)
-    if len(predictions) != rows:
-        raise AlgorithmFailed(f"The algorithm returned {len(predictions)} answers for {rows} rows.")
-    begin = 0
-    for work in batch:
-        work.predictions = predictions[begin : begin + len(work.rows)]
-        begin += len(work.rows)
-
-
 def _is_of_one(error: Exception) -> bool:
     # What a single row may cause; being overdue or not loaded is the fate of all.
     return not isinstance(error, MLPipelineError) or isinstance(error, AlgorithmFailed | AlgorithmCrashed)
-
-
-def overloaded() -> Overloaded:
-    """The refusal of what comes on top of a full queue."""
-    return Overloaded("Too many rows are under way; try again shortly.")

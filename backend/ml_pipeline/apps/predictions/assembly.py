@@ -21,6 +21,7 @@ from ml_pipeline.apps.predictions.doors.exchange import Exchange
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.journal import Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
+from ml_pipeline.apps.predictions.outcomes import Outcomes
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import DatabaseUnavailable
 
@@ -61,6 +62,7 @@ def exchange() -> Exchange:
     service = PredictionService(
         keeper,
         Journal(turn),
+        Outcomes(turn),
         queue_rows=settings.QUEUE_ROWS,
         max_batch=settings.MAX_BATCH,
         max_wait_us=settings.MAX_WAIT_US,

@@ -12,9 +12,9 @@ import uuid_utils
 
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.ml.algorithm import Prediction
-from ml_pipeline.apps.ml.batching import Work
 from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.signature import Signature
+from ml_pipeline.apps.ml.work import Work
 from ml_pipeline.apps.predictions.routing import Route, Selection
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import MLPipelineError
@@ -33,16 +33,34 @@ class Question:
     probabilities: bool = False
 
 
+class Pending(Protocol):
+    """What somebody waits for."""
+
+    waiter: Waiter
+    is_finished: bool
+
+
 class Waiter(Protocol):
-    """Who waits for calls to be finished."""
+    """Who waits for something to be finished."""
 
     def soon(self, serve: Callable[[], None]) -> None:
         """`serve`, which takes little time, is called in the thread that waits, once what comes meanwhile is read."""
         ...
 
-    def wake(self, calls: Sequence[Call]) -> None:
-        """All of `calls` are finished. Called in another thread than the one that waits, and must not raise."""
+    def wake(self, finished: Sequence[Pending]) -> None:
+        """All of these are finished. Called in another thread than the one that waits, and must not raise."""
         ...
+
+
+def wake(finished: Sequence[Pending]) -> None:
+    """Whoever waits for one of these is told that it is finished."""
+    # Nearly always there is one waiter: the server's event loop.
+    by_waiter: dict[Waiter, list[Pending]] = {}
+    for one in finished:
+        one.is_finished = True
+        by_waiter.setdefault(one.waiter, []).append(one)
+    for waiter, its in by_waiter.items():
+        waiter.wake(its)
 
 
 class Call(Work):

@@ -11,19 +11,23 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from django.db import Error, connection
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
-from ml_pipeline.apps.ml.batching import MicroBatcher, Stage
+from ml_pipeline.apps.ml.batching import MicroBatcher
 from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.records import Records
+from ml_pipeline.apps.ml.work import Stage
+from ml_pipeline.apps.predictions import calls as calls_
 from ml_pipeline.apps.predictions import journal
 from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
 from ml_pipeline.apps.predictions.journal import Group, Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
+from ml_pipeline.apps.predictions.outcomes import Outcome, Outcomes
 from ml_pipeline.apps.predictions.routing import Route
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import (
@@ -64,6 +68,7 @@ class PredictionService:
         self,
         keeper: SnapshotKeeper,
         journal_: Journal,
+        outcomes: Outcomes,
         *,
         queue_rows: int,
         max_batch: int,
@@ -73,6 +78,7 @@ class PredictionService:
     ) -> None:
         self._keeper = keeper
         self._journal = journal_
+        self._outcomes = outcomes
         self.deadline_s = deadline_s
         self._release = release
         self._draining = False
@@ -101,7 +107,7 @@ class PredictionService:
 
     def close(self) -> None:
         """Everything under way is answered; no algorithm is loaded any more, and no process of theirs runs."""
-        if not (self._batcher.close(CLOSING_S) and self._journal.close(CLOSING_S)):
+        if not all(one.close(CLOSING_S) for one in (self._batcher, self._journal, self._outcomes)):
             logger.error("what was under way is not finished after %g s", CLOSING_S)
         self._keeper.registry.close()
         self._release()
@@ -143,6 +149,12 @@ class PredictionService:
         if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
             waiter.soon(functools.partial(self._batcher.serve, key))
         return call
+
+    def tell(self, grant: Grant, request_id: UUID, value: Any, waiter: Waiter) -> Outcome:
+        """The telling of a true outcome, under way; `waiter` is woken when it is finished."""
+        outcome = Outcome(request_id, value, grant, waiter)
+        self._outcomes.submit(outcome)
+        return outcome
 
     def overdue(self, call: Call, now: float) -> DeadlineExceeded | None:
         """Why nobody should wait for `call` any longer, if so; its result is then dropped. `now` is monotonic, in s."""
@@ -188,7 +200,7 @@ class PredictionService:
                 call.error = type(call.error)(call.error.message, {"request_id": first})
                 entries += failures
         if not entries:
-            _wake(calls)
+            calls_.wake(calls)
             return
         try:
             self._journal.submit(Group(entries, lambda error: _finish(calls, error)))
@@ -225,17 +237,7 @@ def _finish(calls: Sequence[Call], unavailable: JournalUnavailable | None) -> No
     if unavailable is not None:
         for call in calls:
             call.error = unavailable
-    _wake(calls)
-
-
-def _wake(calls: Sequence[Call]) -> None:
-    # Nearly always there is one: the server's event loop.
-    by_waiter: dict[Waiter, list[Call]] = {}
-    for call in calls:
-        call.is_finished = True
-        by_waiter.setdefault(call.waiter, []).append(call)
-    for waiter, finished in by_waiter.items():
-        waiter.wake(finished)
+    calls_.wake(calls)
 
 
 def _database_answers() -> bool:

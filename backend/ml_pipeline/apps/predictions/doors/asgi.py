@@ -12,10 +12,10 @@ from weakref import WeakValueDictionary
 
 from django.core.handlers.asgi import ASGIHandler
 
-from ml_pipeline.apps.ml import batching
+from ml_pipeline.apps.ml import work
 from ml_pipeline.apps.predictions.calls import Call, Question
 from ml_pipeline.apps.predictions.doors import bodies, exchange, heads
-from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply
+from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.apps.predictions.doors.waiters import LoopWaiter
 from ml_pipeline.apps.predictions.routing import Selection
@@ -107,10 +107,14 @@ class AsgiDoor:
                 await self._hand_on(admitted, scope, upload, receive, send)
                 return
             if self._waiting_bytes >= MAX_WAITING_BYTES:
-                raise batching.overloaded()
+                raise work.overloaded()
             body = await upload.read()
         except MLPipelineError as error:
             await _refuse(exchange.error_reply(error), upload, send)
+            return
+        if isinstance(admitted, Telling) and admitted.value(body) is exchange.NOT_PLAIN:
+            with io.BytesIO(body) as file:
+                await self._django(_measured(scope, len(body)), Handed(file, receive), send)
             return
         await _send(await self._answered(admitted, body), send, with_body=head.method != "HEAD")
 
@@ -141,11 +145,13 @@ class AsgiDoor:
             raise
         return file, written
 
-    async def _answered(self, admitted: Asked | Health, body: bytes) -> Reply:
+    async def _answered(self, admitted: Asked | Telling | Health, body: bytes) -> Reply:
         # The outermost edge of this door: every failure is a reply too.
         try:
             if isinstance(admitted, Asked):
                 return await self._predicted(admitted, body)
+            if isinstance(admitted, Telling):
+                return await self._told(admitted, body)
             # Health checks must not wait behind predictions: one asks nobody, the other in a thread of its own.
             if admitted.path == "/healthz":
                 return self._exchange.health(admitted)
@@ -155,11 +161,19 @@ class AsgiDoor:
         except Exception as error:  # noqa: BLE001
             return exchange.unforeseen(error)
 
+    def _loop_waiter(self) -> LoopWaiter:
+        if self._waiter is None or self._waiter.loop is not asyncio.get_running_loop():
+            self._waiter = LoopWaiter(self._exchange.service)
+        return self._waiter
+
+    async def _told(self, telling: Telling, body: bytes) -> Reply:
+        waiter = self._loop_waiter()
+        outcome = self._exchange.tell(telling, telling.value(body), waiter)
+        await waiter.finished(outcome)
+        return exchange.told(outcome)
+
     async def _predicted(self, asked: Asked, body: bytes) -> Reply:
-        question = asked.question()
-        waiter = self._waiter
-        if waiter is None or waiter.loop is not asyncio.get_running_loop():
-            waiter = self._waiter = LoopWaiter(self._exchange.service)
+        question, waiter = asked.question(), self._loop_waiter()
         self._waiting_bytes += len(body)
         try:
             if len(body) > INLINE_BYTES or self._exchange.service.is_absent(question):

@@ -1,7 +1,7 @@
 """One exchange: a request as any door hands it over, the reply as any door can send it. Knows HTTP, and no server.
 
-What it answers: `POST /api/v1/{endpoint}/predict`, also with `{endpoint}@{alias}`, `/healthz`, `/readyz`. All else is
-Django's.
+What it answers: `POST /api/v1/{endpoint}/predict`, also with `{endpoint}@{alias}`, plain feedback on a single request
+by whoever has a key for it, `/healthz`, `/readyz`. All else is Django's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import re
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import uuid_utils.compat
 
@@ -22,6 +23,7 @@ from ml_pipeline.apps.predictions.doors import heads, questions
 from ml_pipeline.apps.predictions.doors.bodies import JSON, EncodedBody
 from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, Head
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
+from ml_pipeline.apps.predictions.outcomes import Outcome
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, MethodNotAllowed, MLPipelineError
 from ml_pipeline.wire import replies
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 UPLOAD_PATH, UPLOAD_SCOPE = "/api/v1/mlalgorithms", "manage"
 HEALTH_PATHS = ("/healthz", "/readyz")
 _PREDICT = re.compile(r"/api/v1/([^/]+)/predict")
+_REQUEST = re.compile(r"/api/v1/mlrequests/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,26 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """Feedback on a single request that may be given, its body still unread."""
+
+    head: Head
+    grant: Grant
+    request_id: UUID
+
+    def value(self, body: bytes) -> Any:
+        """The outcome told; NOT_PLAIN where the body is anything but `feedback` and a value, which Django judges."""
+        try:
+            given = EncodedBody.of(self.head, body).value()
+        except MLPipelineError:
+            return NOT_PLAIN
+        return given["feedback"] if isinstance(given, dict) and list(given) == ["feedback"] else NOT_PLAIN
+
+
+NOT_PLAIN = object()
+
+
+@dataclass(frozen=True, slots=True)
 class Elsewhere:
     """A request that is Django's; its body is bounded here. An upload's goes through a file, not through memory."""
 
@@ -80,7 +103,7 @@ class Exchange:
         self.uploads = uploads
         self._upload_bytes = upload_bytes
 
-    def admit(self, head: Head) -> Asked | Health | Elsewhere:
+    def admit(self, head: Head) -> Asked | Telling | Health | Elsewhere:
         """The data-plane request of `head`, judged before a byte of its body is read; Elsewhere when it is Django's.
 
         Raises MalformedInput and BodyTooLarge for any path, else Unauthenticated, Forbidden, MethodNotAllowed.
@@ -91,14 +114,24 @@ class Exchange:
             return Health(head.path)
         match = _PREDICT.fullmatch(head.path)
         if match is None or match[1] in names.RESERVED:
-            elsewhere = self._elsewhere(head)
-            heads.check_length(head, elsewhere.limit_bytes)
-            return elsewhere
+            other = self._telling(head) or self._elsewhere(head)
+            heads.check_length(head, other.limit_bytes if isinstance(other, Elsewhere) else MAX_BODY_BYTES)
+            return other
         grant = self.service.authorise(_secret(head), "predict")
         _refuse_method(head.method, ("POST",))
         heads.check_length(head)
         endpoint, at, alias = match[1].partition("@")
         return Asked(head, grant, endpoint, alias if at else None)
+
+    def _telling(self, head: Head) -> Telling | None:
+        match = _REQUEST.fullmatch(head.path)
+        if match is None or head.method not in ("PUT", "PATCH") or head.query:
+            return None
+        # Whoever may not is told so by Django.
+        try:
+            return Telling(head, self.service.authorise(_secret(head), "feedback"), UUID(match[1]))
+        except MLPipelineError:
+            return None
 
     def _elsewhere(self, head: Head) -> Elsewhere:
         if head.path != UPLOAD_PATH or head.method != "POST":
@@ -114,6 +147,10 @@ class Exchange:
         """The call, under way (see the service). Raises what it raises."""
         return self.service.begin(asked.grant, question, EncodedBody.of(asked.head, body), waiter)
 
+    def tell(self, telling: Telling, value: Any, waiter: Waiter) -> Outcome:
+        """The outcome, on its way into the database."""
+        return self.service.tell(telling.grant, telling.request_id, value, waiter)
+
     def health(self, health: Health) -> Reply:
         """The reply to a health check; readiness asks the database."""
         if health.path == "/healthz":
@@ -128,6 +165,11 @@ class Exchange:
 def finished(call: Call) -> Reply:
     """The reply to a finished call."""
     return error_reply(call.error) if call.error is not None else _reply(200, call.reply)
+
+
+def told(outcome: Outcome) -> Reply:
+    """The reply to a finished telling. Raises what refused it."""
+    return json_reply(200, outcome.reply())
 
 
 def unforeseen(error: Exception) -> Reply:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from ml_pipeline.apps.predictions.calls import Call
+from ml_pipeline.apps.predictions.calls import Call, Pending
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import DeadlineExceeded
 
@@ -21,11 +21,10 @@ class LoopWaiter:
     def __init__(self, service: PredictionService) -> None:
         self._service = service
         self.loop, self._thread_id = asyncio.get_running_loop(), threading.get_ident()
-        # In order of their beginning, and so of their deadlines.
-        self._futures: dict[Call, asyncio.Future[DeadlineExceeded | None]] = {}
+        self._futures: dict[Pending, asyncio.Future[DeadlineExceeded | None]] = {}
         self._is_sweeping = False
 
-    async def finished(self, call: Call) -> None:
+    async def finished(self, call: Pending) -> None:
         """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
         if call.is_finished:
             return
@@ -47,16 +46,16 @@ class LoopWaiter:
         else:
             self.loop.call_soon_threadsafe(serve)
 
-    def wake(self, calls: Sequence[Call]) -> None:
+    def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
         try:
-            self.loop.call_soon_threadsafe(self._resolve, calls)
+            self.loop.call_soon_threadsafe(self._resolve, finished)
         except RuntimeError:
             # The loop is closed: nobody waits in it any more.
             return
 
-    def _resolve(self, calls: Sequence[Call]) -> None:
-        for call in calls:
+    def _resolve(self, finished: Sequence[Pending]) -> None:
+        for call in finished:
             future = self._futures.get(call)
             if future is not None and not future.done():
                 future.set_result(None)
@@ -64,9 +63,7 @@ class LoopWaiter:
     def _sweep(self) -> None:
         now = time.monotonic()
         for call, future in list(self._futures.items()):
-            if call.deadline > now:
-                break
-            overdue = self._service.overdue(call, now)
+            overdue = self._service.overdue(call, now) if isinstance(call, Call) else None
             if overdue is not None and not future.done():
                 future.set_result(overdue)
         self._is_sweeping = bool(self._futures)
@@ -81,8 +78,11 @@ class ThreadWaiter:
         self._service = service
         self._is_finished = threading.Event()
 
-    def finished(self, call: Call) -> None:
+    def finished(self, call: Pending) -> None:
         """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
+        if not isinstance(call, Call):
+            self._is_finished.wait()
+            return
         left_s = call.deadline - time.monotonic()
         while not self._is_finished.wait(max(left_s, 0.0)):
             overdue = self._service.overdue(call, time.monotonic())
@@ -94,6 +94,6 @@ class ThreadWaiter:
         """See `Waiter.soon`: it has nothing else to do."""
         serve()
 
-    def wake(self, calls: Sequence[Call]) -> None:
+    def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
         self._is_finished.set()

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import IO, Any
 
 from ml_pipeline.apps.predictions.doors import bodies, exchange, heads
-from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply
+from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.apps.predictions.doors.turns import Turns
 from ml_pipeline.apps.predictions.doors.waiters import ThreadWaiter
@@ -55,14 +55,22 @@ class WsgiDoor:
         _start(reply, start_response)
         return [b"" if head.method == "HEAD" else reply.body]
 
-    def _answered(self, admitted: Asked | Health, body: bytes) -> Reply:
+    def _answered(self, admitted: Asked | Telling | Health, body: bytes) -> Reply:
         # The outermost edge of this door: every failure is a reply too.
         try:
+            if isinstance(admitted, Telling):
+                return self._told(admitted, body)
             return self._predicted(admitted, body) if isinstance(admitted, Asked) else self._exchange.health(admitted)
         except MLPipelineError as error:
             return exchange.error_reply(error)
         except Exception as error:  # noqa: BLE001
             return exchange.unforeseen(error)
+
+    def _told(self, telling: Telling, body: bytes) -> Reply:
+        waiter = ThreadWaiter(self._exchange.service)
+        outcome = self._exchange.tell(telling, telling.value(body), waiter)
+        waiter.finished(outcome)
+        return exchange.told(outcome)
 
     def _predicted(self, asked: Asked, body: bytes) -> Reply:
         question, service = asked.question(), self._exchange.service

@@ -13,7 +13,9 @@ from ml_pipeline.apps.predictions.writers import Batch, Entry
 
 
 def _insert(table: str, columns: str) -> str:
-    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(columns.split(',')))})"  # noqa: S608
+    # Quoted: `rows` is a word of MySQL's own.
+    names = [f"`{name.strip()}`" for name in columns.split(",")]
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608
 
 
 _BATCH = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS)
