@@ -107,11 +107,18 @@ from ml_pipeline.apps.predictions.journal import Entry, Group, Journal, now
 algorithm = MLAlgorithm.objects.first().pk
 journal = Journal(WriteTurn())
 
+class Told:
+    def __init__(self):
+        self.finished, self.error, self.waiter = Future(), None, self
+    def wake(self, calls):
+        self.finished.set_result(None)
+
 def commit(_):
-    done = Future()
     entry = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
-    journal.submit(Group([entry], done.set_result))
-    assert done.result(30) is None
+    call = Told()
+    journal.submit(Group([entry], [call]))
+    call.finished.result(30)
+    assert call.error is None
 
 connection.close()
 child = os.fork()

@@ -88,12 +88,14 @@ def revoke(name: str) -> ApiKey:
 
 def digest(secret: str) -> str:
     """The hex HMAC-SHA256 of a key under the server's secret key."""
-    return hmac.digest(_pepper(settings.SECRET_KEY), secret.encode("utf-8", "surrogateescape"), "sha256").hex()
+    keyed = _keyed(settings.SECRET_KEY).copy()
+    keyed.update(secret.encode("utf-8", "surrogateescape"))
+    return keyed.hexdigest()
 
 
 @functools.lru_cache(maxsize=1)
-def _pepper(secret_key: str) -> bytes:
-    return hashlib.sha256(_PURPOSE + secret_key.encode()).digest()
+def _keyed(secret_key: str) -> hmac.HMAC:
+    return hmac.new(hashlib.sha256(_PURPOSE + secret_key.encode()).digest(), digestmod="sha256")
 
 
 def grant_of(secret: str) -> Grant:

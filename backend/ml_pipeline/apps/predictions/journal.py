@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -19,6 +19,7 @@ import msgspec
 from django.db import DataError, Error, IntegrityError, connection
 
 from ml_pipeline.apps.predictions import writers
+from ml_pipeline.apps.predictions.calls import Call, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit
 from ml_pipeline.apps.predictions.writers import Batch, Entry
 from ml_pipeline.errors import JournalUnavailable
@@ -29,10 +30,10 @@ GENESIS = "0" * 64
 
 
 class Group(NamedTuple):
-    """Entries that are committed together; `done` is then called, with None or why it is not known that they are."""
+    """The entries of some calls, which are committed together; the calls are then woken."""
 
     entries: list[Entry]
-    done: Callable[[JournalUnavailable | None], None]
+    calls: Sequence[Call]
 
 
 class Journal:
@@ -75,8 +76,7 @@ class Journal:
                     self._commit_all([group])
                 return
             unavailable = JournalUnavailable("The prediction could not be logged, so it is not answered.")
-        for group in groups:
-            group.done(unavailable)
+        finish([call for group in groups for call in group.calls], unavailable)
 
     def _commit(self, entries: list[Entry]) -> None:
         writer = writers.of(connection)
@@ -93,6 +93,14 @@ class Journal:
         writer.commit(connection)
         self._seq += 1
         self._head = head
+
+
+def finish(calls: Sequence[Call], unavailable: JournalUnavailable | None = None) -> None:
+    """The calls are finished, and their waiters woken, or told that their predictions are not known to be logged."""
+    if unavailable is not None:
+        for call in calls:
+            call.error = unavailable
+    wake(calls)
 
 
 def now() -> str:

@@ -75,7 +75,6 @@ class SnapshotKeeper:
         self.served_revision = 0
         self._presence = Presence(lambda: self.served_revision)
         self._stopped = threading.Event()
-        self._poller_pid: int | None = None
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -86,11 +85,8 @@ class SnapshotKeeper:
         # When each load under way began; notified when one has ended.
         self._loading: dict[int, float] = {}
         self._loaded = threading.Condition()
-
-    @property
-    def is_started(self) -> bool:
-        """Whether this very process polls."""
-        return self._poller_pid == os.getpid()
+        # Whether this very process polls.
+        self.is_started = False
 
     def start(self) -> None:
         """The snapshot is current, and polling goes on in the background; called again, nothing more happens.
@@ -112,7 +108,7 @@ class SnapshotKeeper:
             if self._beside:
                 self._beside.start()
             threading.Thread(target=self._poll, name="snapshot", daemon=True).start()
-            self._poller_pid = os.getpid()
+            self.is_started = True
 
     def stop(self) -> None:
         """No further polling, and nobody waits for this process any more."""

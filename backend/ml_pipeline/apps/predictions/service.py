@@ -7,6 +7,7 @@ the reply. The first three are done by whoever calls; he is woken when the rest 
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,6 @@ from ml_pipeline.apps.ml.batching import MicroBatcher
 from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.work import Stage
-from ml_pipeline.apps.predictions import calls as calls_
 from ml_pipeline.apps.predictions import journal
 from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
 from ml_pipeline.apps.predictions.journal import Group, Journal
@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 FAILURES = (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded)
 # An algorithm in a process of its own says by itself when it is overdue, with the id under which that is logged.
 GRACE_S = 1.0
+# Objects made before the youngest are looked at, and how often older ones are: a batch makes thousands that soon go.
+COLLECTION = (20_000, 20, 20)
 # How long a process that is being stopped waits for what is under way.
 CLOSING_S = 30.0
 
@@ -98,7 +100,13 @@ class PredictionService:
 
     def start(self) -> None:
         """The service follows the database's revision from now on (see `SnapshotKeeper.start`)."""
+        if self.is_started:
+            return
         self._keeper.start()
+        # What is there now stays: a full collection that looks at it would hold up whoever is being answered.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECTION)
 
     def drain(self) -> None:
         """Not ready any more: a load balancer should send nothing new. What is under way is finished."""
@@ -200,12 +208,12 @@ class PredictionService:
                 call.error = type(call.error)(call.error.message, {"request_id": first})
                 entries += failures
         if not entries:
-            calls_.wake(calls)
+            journal.finish(calls)
             return
         try:
-            self._journal.submit(Group(entries, lambda error: _finish(calls, error)))
+            self._journal.submit(Group(entries, calls))
         except JournalUnavailable as error:
-            _finish(calls, error)
+            journal.finish(calls, error)
 
     def readiness(self) -> dict[str, Any]:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""
@@ -231,13 +239,6 @@ class PredictionService:
             "state": slot.state,
             "reason": slot.reason,
         }
-
-
-def _finish(calls: Sequence[Call], unavailable: JournalUnavailable | None) -> None:
-    if unavailable is not None:
-        for call in calls:
-            call.error = unavailable
-    calls_.wake(calls)
 
 
 def _database_answers() -> bool:
