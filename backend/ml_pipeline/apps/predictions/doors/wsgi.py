@@ -51,6 +51,8 @@ class WsgiDoor:
             body = b"".join(_body(environ, head, heads.MAX_BODY_BYTES))
         except MLPipelineError as error:
             return _refuse(exchange.error_reply(error), environ, start_response)
+        if isinstance(admitted, Telling) and admitted.value(body) is exchange.NOT_PLAIN:
+            return self._django(_measured(environ, io.BytesIO(body), len(body)), start_response)
         reply = self._answered(admitted, body)
         _start(reply, start_response)
         return [b"" if head.method == "HEAD" else reply.body]
@@ -90,11 +92,7 @@ class WsgiDoor:
                 body.write(piece)
             size = body.tell()
             body.seek(0)
-            environ["CONTENT_LENGTH"] = str(size)
-            if size and not environ.get("CONTENT_TYPE"):
-                environ["CONTENT_TYPE"] = bodies.JSON
-            environ["wsgi.input"] = body
-            reply = self._django(environ, start_response)
+            reply = self._django(_measured(environ, body, size), start_response)
             if head.method == "HEAD":
                 # Servers send none of it, and gunicorn warns of it.
                 _close(reply)
@@ -122,6 +120,14 @@ class _Held:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._reply)
+
+
+def _measured(environ: Environ, body: IO[bytes], size: int) -> Environ:
+    environ["CONTENT_LENGTH"] = str(size)
+    if size and not environ.get("CONTENT_TYPE"):
+        environ["CONTENT_TYPE"] = bodies.JSON
+    environ["wsgi.input"] = body
+    return environ
 
 
 def _close(reply: Iterable[bytes]) -> None:
