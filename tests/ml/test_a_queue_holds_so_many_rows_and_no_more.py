@@ -129,10 +129,13 @@ def test_a_batch_is_waited_for_until_it_is_full_where_that_is_wanted() -> None:
     batches = batcher(run, told, max_wait_us=HOUR_US, max_batch=3)
     pieces = [work(1), work(2), work(3)]
     for piece in pieces:
-        assert not run.asked
         batches.submit("a", piece)
+        # Long enough for a thread that does not wait to have asked.
+        full = work(7, 8, 9)
+        batches.submit("b", full)
+        told.has(full)
     told.has(*pieces)
-    assert run.asked == [("a", [1, 2, 3])]
+    assert [values for key, values in run.asked if key == "a"] == [[1, 2, 3]]
 
 
 def test_a_batch_that_does_not_fill_is_asked_when_the_wait_is_over() -> None:
