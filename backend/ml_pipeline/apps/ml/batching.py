@@ -208,7 +208,7 @@ class MicroBatcher(Generic[W]):
         begun = self._clock()
         self._predict(lane.key, batch)
         rows = sum(len(work.rows) for work in batch)
-        self._learn(lane.key, (self._clock() - begun) / rows)
+        self._learn(lane.key, (self._clock() - begun) / max(rows, 1))
         with self._changed:
             for work in batch:
                 if work.stage is Stage.RUNNING:
@@ -216,7 +216,7 @@ class MicroBatcher(Generic[W]):
         try:
             self._deliver(batch)
         # The outermost edge of this thread: the lane must go on.
-        except Exception:
+        except BaseException:
             logger.exception("answers could not be handed on")
         with self._changed:
             lane.rows -= rows
@@ -235,7 +235,7 @@ class MicroBatcher(Generic[W]):
             try:
                 share(batch, self._run(key, Records.joined([work.rows for work in batch])))
             # Whatever it was: no thread and no batch-mate is harmed by it.
-            except Exception as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001
                 if again and type(error) is AlgorithmNotReady:
                     # A batch-mate crashed it, and it is being started again.
                     time.sleep(RESTART_POLL_S)
@@ -252,7 +252,7 @@ class MicroBatcher(Generic[W]):
                 work.error = DeadlineExceeded("The algorithm was not asked in time; others came first.")
         return [work for work in batch if work.deadline > now]
 
-    def _fail(self, key: Hashable, batch: Sequence[W], error: Exception) -> None:
+    def _fail(self, key: Hashable, batch: Sequence[W], error: BaseException) -> None:
         if len(batch) > 1 and _is_of_one(error):
             # One of them may be the cause: the others are asked again without it.
             half = len(batch) // 2
@@ -267,6 +267,6 @@ class MicroBatcher(Generic[W]):
             work.error = error
 
 
-def _is_of_one(error: Exception) -> bool:
+def _is_of_one(error: BaseException) -> bool:
     # What a single row may cause; being overdue or not loaded is the fate of all.
     return not isinstance(error, MLPipelineError) or isinstance(error, AlgorithmFailed | AlgorithmCrashed)

@@ -8,6 +8,7 @@ key that came twice. Whatever is unusual or wrong is left to the strict parser, 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -19,6 +20,11 @@ from ml_pipeline.apps.ml.records import Record, Records
 from ml_pipeline.apps.ml.signature import Feature, Signature
 
 _SPACE = b" \t\r\n"
+# JSON spells it only with a backslash, and a body with one is not decoded here.
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+_DIGITS = re.compile(r"0|-?[1-9]\d{0,15}", re.ASCII)
+# A type that no JSON value has.
+_NOTHING = Annotated[int, Meta(gt=0, lt=0)]
 
 
 class Decoded(NamedTuple):
@@ -38,10 +44,11 @@ class RowDecoder:
         self._nullable_texts = tuple(place for place in self._texts if features[place].nullable)
         self._is_nullable = any(feature.nullable for feature in features)
         self._quotes = 2 * (len(features) + len(self._texts))
+        self._is_speakable = not any(_ESCAPED.search(name) for name in self._names)
         row: Any = msgspec.defstruct(
             "Row",
             [_field(place, feature) for place, feature in enumerate(features)],
-            rename={f"f{place}": name for place, name in enumerate(self._names)},
+            rename={f"f{place}": name for place, name in enumerate(self._names)} if self._is_speakable else None,
             forbid_unknown_fields=True,
             kw_only=True,
             frozen=True,
@@ -52,7 +59,7 @@ class RowDecoder:
 
     def decode(self, body: bytes) -> Decoded | None:
         """What `Signature.rows` makes of the strictly parsed body; None where this cannot say so at once."""
-        if b"\\" in body:
+        if not self._is_speakable or b"\\" in body:
             return None
         listed = body[:1] != b"{" and body[:100].lstrip(_SPACE)[:1] == b"["
         try:
@@ -100,16 +107,18 @@ def _type(feature: Feature) -> Any:
     if feature.is_closed:
         known: tuple[Any, ...] = feature.categories
         if feature.type == "integer":
-            known = tuple(int(one) for one in known if one.lstrip("-").isdecimal() and str(int(one)) == one)
-        # Without one, nothing fits: a type that no JSON value has.
-        return Literal[known] if known else Annotated[int, Meta(gt=0, lt=0)]
-    least, most = feature.bounds or (-math.inf, math.inf)
-    match feature.type:
-        case "integer":
-            least, most = max(least, -values.MAX_INTEGER), min(most, values.MAX_INTEGER)
-            return Annotated[int, Meta(ge=math.ceil(least), le=math.floor(most))]
-        case "number":
-            return Annotated[float, Meta(ge=max(least, -values.MAX_NUMBER), le=min(most, values.MAX_NUMBER))]
-        case "boolean":
-            return bool
-    return str
+            digits = [int(one) for one in known if _DIGITS.fullmatch(one)]
+            known = tuple(one for one in digits if abs(one) <= values.MAX_INTEGER)
+        return Literal[known] if known else _NOTHING
+    if feature.type == "boolean":
+        return bool
+    if feature.type == "string":
+        return str
+    most = values.MAX_INTEGER if feature.type == "integer" else values.MAX_NUMBER
+    bounds = feature.bounds or (-most, most)
+    if bounds[0] > most or bounds[1] < -most:
+        return _NOTHING
+    least, most = max(bounds[0], -most), min(bounds[1], most)
+    if feature.type == "integer":
+        return Annotated[int, Meta(ge=math.ceil(least), le=math.floor(most))]
+    return Annotated[float, Meta(ge=least, le=most)]

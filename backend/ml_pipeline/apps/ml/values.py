@@ -40,7 +40,8 @@ def fitted(value: Any, kind: str) -> Any:
             return None
         return int(value) if abs(value) <= MAX_INTEGER else None
     if isinstance(value, int):
-        return float(value) if abs(value) <= MAX_NUMBER else None
+        # As the same digits with a point would be read; the largest has 128 bits.
+        value = float(value) if value.bit_length() <= 128 else math.inf
     return value if math.isfinite(value) and abs(value) <= MAX_NUMBER else None
 
 

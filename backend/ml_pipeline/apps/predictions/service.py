@@ -198,15 +198,12 @@ class PredictionService:
         now, created_at = time.monotonic(), journal.now()
         entries: list[Entry] = []
         for call in calls:
-            if call.stage is Stage.GIVEN_UP:
-                call.error = call.error or DeadlineExceeded("Nobody waited for the answer any longer.")
-            if call.error is None:
-                entries += call.answered(now, created_at)
-            elif call.is_asked and isinstance(call.error, FAILURES):
-                failures, first = call.failed(call.error, now, created_at)
-                logger.error("algorithm %s failed on request %s", call.route.algorithm_id, first, exc_info=call.error)
-                call.error = type(call.error)(call.error.message, {"request_id": first})
-                entries += failures
+            # Whatever it was: the others are answered, and nobody waits for ever.
+            try:
+                entries += _entries(call, now, created_at)
+            except Exception as error:
+                call.error = AlgorithmFailed("The answer could not be told.")
+                logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=error)
         if not entries:
             journal.finish(calls)
             return
@@ -239,6 +236,19 @@ class PredictionService:
             "state": slot.state,
             "reason": slot.reason,
         }
+
+
+def _entries(call: Call, now: float, created_at: str) -> list[Entry]:
+    if call.stage is Stage.GIVEN_UP:
+        call.error = call.error or DeadlineExceeded("Nobody waited for the answer any longer.")
+    if call.error is None:
+        return call.answered(now, created_at)
+    if not (call.is_asked and isinstance(call.error, FAILURES)):
+        return []
+    failures, first = call.failed(call.error, now, created_at)
+    logger.error("algorithm %s failed on request %s", call.route.algorithm_id, first, exc_info=call.error)
+    call.error = type(call.error)(call.error.message, {"request_id": first})
+    return failures
 
 
 def _database_answers() -> bool:
