@@ -35,6 +35,7 @@ from servers import Server  # noqa: E402
 
 # Each takes minutes of a machine, or much of its memory.
 LONG = (
+    "tests/faults/",
     "tests/uploads/",
     "tests/ml/isolation/",
     "tests/acceptance/test_models_of_every_kind_",

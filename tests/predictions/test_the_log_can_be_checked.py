@@ -4,32 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import log_chains
 import pytest
 from homes import Home
 from people import PERSON
 from servers import Server
-
-CHAINS = """
-import django
-django.setup()
-from itertools import groupby
-from ml_pipeline.apps.endpoints.models import MLRequest
-from ml_pipeline.apps.predictions import journal
-from ml_pipeline.apps.predictions.models import JournalBatch
-for writer, batches in groupby(JournalBatch.objects.order_by("writer", "seq"), lambda batch: batch.writer):
-    head = journal.GENESIS
-    for seq, batch in enumerate(batches, start=1):
-        rows = MLRequest.objects.filter(batch_id=batch.pk).order_by("position")
-        entries = [
-            journal.Entry(
-                row.id.hex, row.parent_mlalgorithm_id, row.outcome, row.revision, row.input_data, row.full_response,
-                row.response, row.probability, row.latency_us, row.unit, row.key_id, journal.stamp(row.created_at),
-            )
-            for row in rows
-        ]
-        head = journal.chained(head, entries)
-        print(batch.rows, batch.seq == seq, len(entries) == batch.rows, head == batch.sha256)
-"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
@@ -69,9 +48,9 @@ def test_every_batch_follows_from_its_rows_and_the_one_before(logged_home: Home)
         assert [row["feedback"] for row in page] == [">50K", ">50K"]
     finally:
         server.stop()
-    checked = [line.split() for line in logged_home.python(CHAINS).splitlines()]
-    assert [line[0] for line in checked] == ["1", "700", "1", "2"]
-    assert all(line[1:] == ["True", "True", "True"] for line in checked)
+    checked = log_chains.checked(logged_home)
+    assert [batch.rows for batch in checked] == [1, 700, 1, 2]
+    assert all(batch.holds for batch in checked)
 
 
 def test_postgresql_partitions_the_log_by_id(postgres_url: str, tmp_path: Path) -> None:
@@ -133,6 +112,6 @@ else:
 
 def test_a_forked_process_is_a_writer_of_its_own(logged_home: Home) -> None:
     logged_home.python(FORKED)
-    checked = [line.split() for line in logged_home.python(CHAINS).splitlines()]
-    assert sum(int(line[0]) for line in checked) == 40
-    assert all(line[1:] == ["True", "True", "True"] for line in checked)
+    checked = log_chains.checked(logged_home)
+    assert sum(batch.rows for batch in checked) == 40
+    assert all(batch.holds for batch in checked)
