@@ -179,7 +179,7 @@ def go_through(home: Home, servers: Sequence[Server], changes: int, **query: str
 
 
 @pytest.mark.parametrize(("door", "changes"), [("asgi", 200), ("wsgi", 60)])
-def test_two_hundred_changes_are_served_from_their_reply_on(
+def test_changes_are_served_from_their_reply_on(
     home: Home, start: Callable[..., Server], door: str, changes: int
 ) -> None:
     go_through(home, [start(door)], changes)
