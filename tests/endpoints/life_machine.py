@@ -6,6 +6,7 @@ Run in a process of its own, on the database that its environment names (see `li
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -31,11 +32,14 @@ from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints import aliases, endpoints, registrations, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.apps.events import revisions
+from ml_pipeline.apps.ml.algorithm import Algorithm
+from ml_pipeline.apps.ml.decoding import Decoded
+from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.predictions import assembly
 from ml_pipeline.apps.predictions.calls import Question
+from ml_pipeline.apps.predictions.doors.waiters import ThreadWaiter
 from ml_pipeline.apps.predictions.models import JournalBatch
 from ml_pipeline.apps.predictions.routing import Selection
-from ml_pipeline.apps.predictions.service import Payload
 from ml_pipeline.errors import MLPipelineError
 from ml_pipeline.wire import replies
 
@@ -60,8 +64,8 @@ ASKED = some.builds(
 class OneRow:
     """A body with one row."""
 
-    def decode(self) -> Payload:
-        return Payload([{"x": 1.5}], listed=False, coerce=False)
+    def decode(self, algorithm: Algorithm) -> Decoded:
+        return Decoded(Records.of(algorithm.signature.rows([{"x": 1.5}]), algorithm.signature.names), listed=False)
 
 
 class Life(RuleBasedStateMachine):
@@ -175,7 +179,12 @@ class Life(RuleBasedStateMachine):
 
     def answer(self, name: str, asked: Asked) -> Kind:
         """Who answered, having checked that it was that one and that the log has it."""
-        reply = SERVICE.predict(GRANT, Question(name, Selection(*asked)), OneRow())
+        waiter = ThreadWaiter(SERVICE)
+        call = SERVICE.begin(GRANT, Question(name, Selection(*asked)), OneRow(), waiter)
+        waiter.finished(call)
+        if call.error is not None:
+            raise call.error
+        reply = json.loads(call.reply)
         assert isinstance(reply, dict)
         kind = Kind(reply["algorithm"], reply["version"])
         assert reply["endpoint"] == name
