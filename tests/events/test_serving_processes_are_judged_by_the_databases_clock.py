@@ -104,6 +104,8 @@ def test_clocks_that_are_hours_off_make_no_difference(
     ]
 
 
+# Databases are set up for tests with this mark only; one is enough, and the others must not be in a transaction.
+@pytest.mark.django_db
 def test_on_mysql_the_clock_knows_no_summer_time() -> None:
     compiler = ServingProcess.objects.all().query.get_compiler("default")
     assert processes._DatabaseNow().as_mysql(compiler, connection)[0] == "UTC_TIMESTAMP(6)"
