@@ -108,7 +108,7 @@ class MicroBatcher(Generic[W]):
         True, only where the caller `may_serve`, when he is to call `serve(key)` soon, and nobody else will: what waits
         is expected to take less than QUICK_S.
         """
-        rows = len(work.rows)
+        rows = work.size
         with self._changed:
             if self._is_closed:
                 raise AlgorithmNotReady("This process is being stopped; another one answers.")
@@ -185,13 +185,13 @@ class MicroBatcher(Generic[W]):
                 self._filled.wait_for(lambda: self._is_closed or self._is_full(lane), self._max_wait_s)
             batch: list[W] = []
             rows = 0
-            while lane.waiting and (not batch or rows + len(lane.waiting[0].rows) <= self._max_batch):
+            while lane.waiting and (not batch or rows + lane.waiting[0].size <= self._max_batch):
                 work = lane.waiting.popleft()
                 if work.stage is Stage.GIVEN_UP:
-                    lane.rows -= len(work.rows)
+                    lane.rows -= work.size
                     continue
                 work.stage = Stage.RUNNING
-                rows += len(work.rows)
+                rows += work.size
                 batch.append(work)
             if batch:
                 return batch
@@ -202,12 +202,12 @@ class MicroBatcher(Generic[W]):
             return None
 
     def _is_full(self, lane: _Lane[W]) -> bool:
-        return sum(len(work.rows) for work in lane.waiting) >= self._max_batch
+        return sum(work.size for work in lane.waiting) >= self._max_batch
 
     def _answer(self, lane: _Lane[W], batch: list[W]) -> None:
         begun = self._clock()
         self._predict(lane.key, batch)
-        rows = sum(len(work.rows) for work in batch)
+        rows = sum(work.size for work in batch)
         self._learn(lane.key, (self._clock() - begun) / max(rows, 1))
         with self._changed:
             for work in batch:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -45,22 +45,18 @@ class RowDecoder:
         self._is_nullable = any(feature.nullable for feature in features)
         self._quotes = 2 * (len(features) + len(self._texts))
         self._is_speakable = not any(_ESCAPED.search(name) for name in self._names)
-        row: Any = msgspec.defstruct(
-            "Row",
-            [_field(place, feature) for place, feature in enumerate(features)],
-            rename={f"f{place}": name for place, name in enumerate(self._names)} if self._is_speakable else None,
-            forbid_unknown_fields=True,
-            kw_only=True,
-            frozen=True,
-            gc=False,
-        )
+        row, full = self._struct(features, _field), self._struct(features, _full_field)
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(row)
+        self._full: msgspec.json.Decoder[Any] = msgspec.json.Decoder(full)
         self._many: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])
 
     def decode(self, body: bytes) -> Decoded | None:
         """What `Signature.rows` makes of the strictly parsed body; None where this cannot say so at once."""
         if not self._is_speakable or b"\\" in body:
             return None
+        full = self._decode_full(body)
+        if full is not None:
+            return full
         listed = body[:1] != b"{" and body[:100].lstrip(_SPACE)[:1] == b"["
         try:
             found = self._many.decode(body) if listed else (self._one.decode(body),)
@@ -70,6 +66,27 @@ class RowDecoder:
         if body.count(b'"') != quotes:
             return None
         return Decoded(Records(self._names, cells), listed)
+
+    def _decode_full(self, body: bytes) -> Decoded | None:
+        # What comes nearly always: one row with all its values. With every key there, more quotes are keys come twice.
+        if body.count(b'"') != self._quotes:
+            return None
+        try:
+            found = self._full.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return Decoded(Records(self._names, (msgspec.structs.astuple(found),)), False)
+
+    def _struct(self, features: Sequence[Feature], field: Callable[[int, Feature], Any]) -> Any:
+        return msgspec.defstruct(
+            "Row",
+            [field(place, feature) for place, feature in enumerate(features)],
+            rename={f"f{place}": name for place, name in enumerate(self._names)} if self._is_speakable else None,
+            forbid_unknown_fields=True,
+            kw_only=True,
+            frozen=True,
+            gc=False,
+        )
 
     def _cells(self, found: Sequence[Any]) -> tuple[list[Record], int]:
         # The complete records, and the quotes around their keys and strings.
@@ -101,6 +118,15 @@ def _field(place: int, feature: Feature) -> tuple[str, Any] | tuple[str, Any, An
     if not feature.nullable:
         return f"f{place}", kind
     return f"f{place}", kind | None | UnsetType, UNSET
+
+
+def _full_field(place: int, feature: Feature) -> tuple[str, Any]:
+    # An empty text is a missing one.
+    if feature.type == "string" and feature.nullable:
+        named = tuple(category for category in feature.categories if category)
+        some: Any = Annotated[str, Meta(min_length=1)]
+        return f"f{place}", some if not feature.is_closed else Literal[named] if named else _NOTHING
+    return f"f{place}", _type(feature)
 
 
 def _type(feature: Feature) -> Any:

@@ -25,10 +25,10 @@ class Work:
     Once settled it has `predictions` or an `error`; `is_asked` says whether the algorithm saw it.
     """
 
-    __slots__ = ("deadline", "error", "is_asked", "predictions", "rows", "stage")
+    __slots__ = ("deadline", "error", "is_asked", "predictions", "rows", "size", "stage")
 
     def __init__(self, rows: Records, deadline: float) -> None:
-        self.rows = rows
+        self.rows, self.size = rows, len(rows)
         self.deadline = deadline
         self.stage = Stage.WAITING
         self.is_asked = False
@@ -38,13 +38,13 @@ class Work:
 
 def share(batch: Sequence[Work], predictions: Sequence[Prediction]) -> None:
     """Each piece gets its own of the predictions for all of their rows. Raises AlgorithmFailed for another number."""
-    rows = sum(len(work.rows) for work in batch)
+    rows = sum(work.size for work in batch)
     if len(predictions) != rows:
         raise AlgorithmFailed(f"The algorithm returned {len(predictions)} answers for {rows} rows.")
     begin = 0
     for work in batch:
-        work.predictions = predictions[begin : begin + len(work.rows)]
-        begin += len(work.rows)
+        work.predictions = predictions[begin : begin + work.size]
+        begin += work.size
 
 
 def overloaded() -> Overloaded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import threading
@@ -16,7 +15,7 @@ from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.predictions import checkpoints
-from ml_pipeline.apps.predictions.commits import WriteTurn
+from ml_pipeline.apps.predictions.commits import AnyTurn, WriteTurn
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.journal import Journal
@@ -47,7 +46,7 @@ def exchange() -> Exchange:
         load_deadline_s=LOAD_DEADLINE_S,
     )
     # Whoever writes to SQLite in this process takes turns with the others.
-    turn = WriteTurn() if connection.vendor == "sqlite" else contextlib.nullcontext()
+    turn = WriteTurn() if connection.vendor == "sqlite" else AnyTurn()
     registry = MLRegistry(host.load, budget_bytes=settings.MEMORY_BYTES)
     keeper = SnapshotKeeper(registry, host.prepare, beside=checkpoints.checkpointer(lambda: turn))
     # In a thread of its own: an ASGI server imports us inside its event loop, where Django forbids the database.

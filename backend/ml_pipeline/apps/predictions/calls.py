@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import uuid_utils
@@ -23,8 +22,7 @@ from ml_pipeline.wire import replies
 _encoded = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a prediction request asks, apart from its rows. `unit` is whom the prediction is about."""
 
     endpoint: str

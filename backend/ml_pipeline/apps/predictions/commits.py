@@ -1,17 +1,19 @@
 """Group commit: whoever has something to commit hands it over; one thread commits whatever has gathered meanwhile.
 
-A commit waits for the disk, so what it costs is shared by all that came while the one before was under way.
+A commit waits for the disk, so what it costs is shared by all that came while the one before was under way. Where the
+disk is known to be quick and nobody else writes, whoever hands over commits by himself: to wait for another thread
+would cost more (ADR 010).
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from django.db import connection
 
@@ -23,6 +25,26 @@ T = TypeVar("T")
 MOST_ROWS = 2_000
 # Rows that may wait for their commit.
 ROOM_ROWS = 20_000
+# What a commit may wait for the disk where others wait for the thread that commits.
+QUICK_S = 0.0005
+
+
+class Turn(Protocol):
+    """Who writes in this process: whoever is in the block."""
+
+    def __enter__(self) -> None:
+        """It is awaited."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The next one's."""
+        ...
+
+    def begin_at_once(self) -> bool:
+        """Whether it is free, and then taken until `__exit__`."""
+        ...
 
 
 class WriteTurn:
@@ -35,6 +57,10 @@ class WriteTurn:
     def _begin(self) -> None:
         self._lock = threading.Lock()
 
+    def begin_at_once(self) -> bool:
+        """See `Turn`."""
+        return self._lock.acquire(blocking=False)
+
     def __enter__(self) -> None:
         self._lock.acquire()
 
@@ -44,11 +70,29 @@ class WriteTurn:
         self._lock.release()
 
 
+class AnyTurn:
+    """For databases that many write to at the same time."""
+
+    def begin_at_once(self) -> bool:
+        """See `Turn`."""
+        return True
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
 class GroupCommit(Generic[T]):
     """Gathers groups and calls `commit` with them, in a thread of its own that begins with the first.
 
     `size` is a group's number of rows. `commit` is called with the groups in order, in `turn`, and must not raise; it
-    tells whoever waits. Thread-safe; a forked process begins with nothing.
+    tells whoever waits. `commit_at_once`, where there is one, does the same for a lone group in the thread that hands
+    it over; when it would have to wait for anything but the disk it does nothing and says False. Never are two of them
+    called at the same time. Thread-safe; a forked process begins with nothing.
     """
 
     def __init__(
@@ -56,10 +100,12 @@ class GroupCommit(Generic[T]):
         commit: Callable[[Sequence[T]], None],
         size: Callable[[T], int],
         *,
-        turn: AbstractContextManager[None],
+        turn: Turn,
         name: str,
+        commit_at_once: Callable[[T], bool] | None = None,
     ) -> None:
         self._commit, self._size, self._turn, self._name = commit, size, turn, name
+        self._commit_at_once = commit_at_once
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -67,21 +113,24 @@ class GroupCommit(Generic[T]):
         self._waiting: deque[T] = deque()
         # Waiting and being committed.
         self._rows = 0
-        self._is_running = self._is_closed = False
+        self._is_running = self._is_closed = self._is_committing = False
+        # Seconds that a commit has waited of late.
+        self._wait_s = 0.0
         self._changed = threading.Condition()
         self._emptied = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
 
     def submit(self, group: T) -> None:
-        """`group` is committed soon. Raises JournalUnavailable when too much waits."""
+        """`group` is committed soon, or already. Raises JournalUnavailable when too much waits."""
         with self._changed:
             if self._rows > ROOM_ROWS:
                 raise JournalUnavailable("Too many predictions wait to be logged; this one is not answered.")
             self._rows += self._size(group)
-            self._waiting.append(group)
-            if not self._is_running:
-                self._is_running = True
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
-            self._changed.notify()
+            if not self._may_begin_at_once():
+                self._waiting.append(group)
+                self._call()
+                return
+            self._is_committing = True
+        self._committed_at_once(group)
 
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything that was handed over is committed, which is awaited."""
@@ -90,24 +139,59 @@ class GroupCommit(Generic[T]):
             self._changed.notify()
             return self._emptied.wait_for(lambda: not self._rows, patience_s)
 
+    def _may_begin_at_once(self) -> bool:
+        is_quick = self._commit_at_once is not None and self._wait_s < QUICK_S
+        return is_quick and not self._waiting and not self._is_committing and self._turn.begin_at_once()
+
+    def _committed_at_once(self, group: T) -> None:
+        assert self._commit_at_once is not None  # noqa: S101
+        is_committed, begun = False, time.monotonic() - time.thread_time()
+        try:
+            is_committed = self._commit_at_once(group)
+        finally:
+            self._turn.__exit__(None, None, None)
+            waited = time.monotonic() - time.thread_time() - begun
+            with self._changed:
+                # Slow once is slow for a while.
+                waited = waited if is_committed else 2 * QUICK_S
+                self._wait_s = max(waited, 0.9 * self._wait_s + 0.1 * waited)
+                if not is_committed:
+                    self._waiting.appendleft(group)
+                self._end([group] if is_committed else [])
+
+    def _call(self) -> None:
+        if not self._is_running:
+            self._is_running = True
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        self._changed.notify()
+
+    def _end(self, groups: Sequence[T]) -> None:
+        self._is_committing = False
+        self._rows -= sum(self._size(group) for group in groups)
+        if self._waiting:
+            self._call()
+        elif self._is_closed:
+            self._changed.notify()
+        if not self._rows:
+            self._emptied.notify_all()
+
     def _work(self) -> None:
         while groups := self._taken():
             with self._turn:
                 self._commit(groups)
             with self._changed:
-                self._rows -= sum(self._size(group) for group in groups)
-                if not self._rows:
-                    self._emptied.notify_all()
+                # Whether it is quick by now is seen only by trying: here it waits for the other threads as well.
+                self._wait_s *= 0.95
+                self._end(groups)
         connection.close()
 
     def _taken(self) -> list[T]:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            self._changed.wait_for(lambda: not self._is_committing and (self._waiting or self._is_closed))
             groups: list[T] = []
             rows = 0
             while self._waiting and (not groups or rows + self._size(self._waiting[0]) <= MOST_ROWS):
                 groups.append(self._waiting.popleft())
                 rows += self._size(groups[-1])
-            if not groups:
-                self._is_running = False
+            self._is_running = self._is_committing = bool(groups)
             return groups

@@ -6,27 +6,29 @@ edited or removed later breaks the chain.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
 from django.db import DataError, Error, IntegrityError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.calls import Call, wake
-from ml_pipeline.apps.predictions.commits import GroupCommit
+from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.apps.predictions.writers import Batch, Entry
 from ml_pipeline.errors import JournalUnavailable
 
 logger = logging.getLogger(__name__)
 
 GENESIS = "0" * 64
+UNAVAILABLE = "The prediction could not be logged, so it is not answered."
 
 
 class Group(NamedTuple):
@@ -39,16 +41,28 @@ class Group(NamedTuple):
 class Journal:
     """The only writer of MLRequest rows. Thread-safe; a forked process becomes a writer of its own."""
 
-    def __init__(self, turn: AbstractContextManager[None]) -> None:
+    def __init__(self, turn: Turn) -> None:
         """In `turn` this process may write; others who write to the same SQLite file take it too."""
+        self._writer = writers.of(connection)
         self._commits: GroupCommit[Group] = GroupCommit(
-            self._commit_all, lambda group: len(group.entries), turn=turn, name="journal"
+            self._commit_all,
+            lambda group: len(group.entries),
+            turn=turn,
+            name="journal",
+            # Over a network a commit may be waited for without end, which only a thread of its own can afford.
+            commit_at_once=self._commit_at_once if self._writer.IS_LOCAL else None,
         )
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        # Its own, whichever thread commits. A parent's is left alone: closing it here would harm the parent.
+        self._inherited = getattr(self, "_database", None)
+        self._database: BaseDatabaseWrapper | None = None
         self._begin_chain()
-        os.register_at_fork(after_in_child=self._begin_chain)
 
     def _begin_chain(self) -> None:
-        self._writer = uuid4()
+        self._writer_id = uuid4()
         self._seq = 0
         self._head = GENESIS
 
@@ -58,41 +72,88 @@ class Journal:
 
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything is committed, which is awaited."""
-        return self._commits.close(patience_s)
+        is_committed = self._commits.close(patience_s)
+        if is_committed:
+            self._disconnect()
+        return is_committed
+
+    def _commit_at_once(self, group: Group) -> bool:
+        # Often in the event loop, so nothing is awaited but the disk: connecting, and other writers, are the thread's.
+        if self._database is None or self._database.connection is None:
+            return False
+        try:
+            batch = self._written(self._database, group.entries, is_patient=False)
+        # Nothing is committed yet. The thread does it once more, and says what is wrong if it is wrong again.
+        except Exception:  # noqa: BLE001
+            self._disconnect()
+            return False
+        try:
+            self._make_durable(self._database, batch)
+        # As in the thread.
+        except Exception as error:  # noqa: BLE001
+            self._abandon(error)
+            finish(group.calls, JournalUnavailable(UNAVAILABLE))
+        else:
+            finish(group.calls)
+        return True
 
     def _commit_all(self, groups: Sequence[Group]) -> None:
-        unavailable: JournalUnavailable | None = None
+        calls = [call for group in groups for call in group.calls]
         try:
-            self._commit([entry for group in groups for entry in group.entries])
+            database = self._connected()
+            batch = self._written_again(database, [entry for group in groups for entry in group.entries])
+            self._make_durable(database, batch)
         # The outermost edge of this thread: whatever it was, whoever waits is told, and the next are committed.
-        except Exception as error:
-            logger.error("predictions could not be committed: %s", error, exc_info=not isinstance(error, Error))
-            connection.close()
-            # The commit may have happened all the same; a writer that cannot know starts a chain of its own.
-            self._begin_chain()
+        except Exception as error:  # noqa: BLE001
+            self._abandon(error)
             if len(groups) > 1 and isinstance(error, DataError | IntegrityError):
                 # One of them may be the cause.
                 for group in groups:
                     self._commit_all([group])
                 return
-            unavailable = JournalUnavailable("The prediction could not be logged, so it is not answered.")
-        finish([call for group in groups for call in group.calls], unavailable)
+            finish(calls, JournalUnavailable(UNAVAILABLE))
+        else:
+            finish(calls)
 
-    def _commit(self, entries: list[Entry]) -> None:
-        writer = writers.of(connection)
-        head = chained(self._head, entries)
-        batch = Batch(self._writer, self._seq + 1, len(entries), head, now())
+    def _written_again(self, database: BaseDatabaseWrapper, entries: list[Entry]) -> Batch:
         try:
-            writer.write(connection, batch, entries)
+            return self._written(database, entries)
         except Error:
             # A connection that was cut while it lay idle fails before anything is written: once more on a new one.
-            if connection.is_usable():
+            if database.is_usable():
                 raise
-            connection.close()
-            writer.write(connection, batch, entries)
-        writer.commit(connection)
-        self._seq += 1
-        self._head = head
+            self._disconnect()
+            return self._written(self._connected(), entries)
+
+    def _written(self, database: BaseDatabaseWrapper, entries: list[Entry], *, is_patient: bool = True) -> Batch:
+        batch = Batch(self._writer_id, self._seq + 1, len(entries), chained(self._head, entries), now())
+        self._writer.write(database, batch, entries, is_patient=is_patient)
+        return batch
+
+    def _make_durable(self, database: BaseDatabaseWrapper, batch: Batch) -> None:
+        self._writer.commit(database)
+        self._seq, self._head = batch.seq, batch.sha256
+
+    def _abandon(self, error: Exception) -> None:
+        logger.error("predictions could not be committed: %s", error, exc_info=not isinstance(error, Error))
+        self._disconnect()
+        # The commit may have happened all the same; a writer that cannot know starts a chain of its own.
+        self._begin_chain()
+
+    def _connected(self) -> BaseDatabaseWrapper:
+        if self._database is None:
+            self._database = connection.copy()
+            # Whoever commits has it to himself (see `GroupCommit`).
+            self._database.inc_thread_sharing()
+        self._database.ensure_connection()
+        return self._database
+
+    def _disconnect(self) -> None:
+        # The driver's own connection: in an event loop Django forbids to close its.
+        if self._database is not None and self._database.connection is not None:
+            broken, self._database.connection = self._database.connection, None
+            with contextlib.suppress(Exception):
+                broken.close()
 
 
 def finish(calls: Sequence[Call], unavailable: JournalUnavailable | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item, Told
 from ml_pipeline.apps.predictions.calls import Waiter, wake
-from ml_pipeline.apps.predictions.commits import GroupCommit
+from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.errors import DatabaseUnavailable, MLPipelineError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class Outcome:
 class Outcomes:
     """Records outcomes; in `turn` this process may write. Thread-safe; a forked process begins with nothing."""
 
-    def __init__(self, turn: AbstractContextManager[None]) -> None:
+    def __init__(self, turn: Turn) -> None:
         self._commits: GroupCommit[Outcome] = GroupCommit(self._record, lambda _: 1, turn=turn, name="feedback")
 
     def submit(self, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints.models import Status
@@ -28,8 +29,7 @@ class Route:
     is_isolated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """How a request narrows the algorithms of its endpoint; None where it does not."""
 
     algorithm: str | None = None

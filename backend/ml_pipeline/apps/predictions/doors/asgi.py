@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -204,9 +205,8 @@ class AsgiDoor:
 
 
 def _head(scope: Scope) -> Head:
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    # Servers hand over lower-case names. Of a header that comes twice the first counts.
+    headers = dict(reversed(scope["headers"]))
     return Head(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
 
 
@@ -216,20 +216,20 @@ class _Upload:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._more = True
+        self._size = 0
 
     async def read(self) -> bytes:
         """The whole body. Raises BodyTooLarge, and ClientGone when it never ends."""
-        return b"".join([part async for part in self.parts(heads.MAX_BODY_BYTES)])
+        # Nearly always it comes in one piece.
+        first = await self._bounded(heads.MAX_BODY_BYTES)
+        if not self._more:
+            return first
+        return b"".join([first, *[part async for part in self.parts(heads.MAX_BODY_BYTES)]])
 
     async def parts(self, limit_bytes: int) -> AsyncIterator[bytes]:
         """The body as it comes in. Raises BodyTooLarge, and ClientGone when it never ends."""
-        size = 0
         while self._more:
-            part = await self._part()
-            size += len(part)
-            if size > limit_bytes:
-                raise heads.too_large(limit_bytes)
-            yield part
+            yield await self._bounded(limit_bytes)
 
     async def drain(self) -> None:
         """Reads on for a moment and throws away what comes."""
@@ -237,6 +237,13 @@ class _Upload:
             async with asyncio.timeout(DRAIN_S):
                 while self._more:
                     await self._part()
+
+    async def _bounded(self, limit_bytes: int) -> bytes:
+        part = await self._part()
+        self._size += len(part)
+        if self._size > limit_bytes:
+            raise heads.too_large(limit_bytes)
+        return part
 
     async def _part(self) -> bytes:
         message = await self._receive()
@@ -270,5 +277,11 @@ async def _refuse(reply: Reply, upload: _Upload, send: Send) -> None:
 
 
 def _start(reply: Reply) -> Mapping[str, Any]:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    headers = [(_lower(name), value.encode("latin-1")) for name, value in reply.headers.items()]
     return {"type": "http.response.start", "status": reply.status, "headers": headers}
+
+
+@functools.cache
+def _lower(name: str) -> bytes:
+    # The door's own names, which are few.
+    return name.lower().encode("latin-1")

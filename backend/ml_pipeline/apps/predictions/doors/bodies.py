@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_pipeline.apps.ml.algorithm import Algorithm
 from ml_pipeline.apps.ml.decoding import Decoded
@@ -20,8 +19,7 @@ FORM = "application/x-www-form-urlencoded"
 MAX_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBody:
+class EncodedBody(NamedTuple):
     """The bytes of a body and how its head says they are to be read."""
 
     content: bytes
@@ -31,7 +29,7 @@ class EncodedBody:
     @classmethod
     def of(cls, head: Head, content: bytes) -> EncodedBody:
         """The body of the request with `head`."""
-        return cls(content, head.headers.get("content-type", ""), head.headers.get("content-encoding", ""))
+        return cls(content, head.header(b"content-type") or "", head.header(b"content-encoding") or "")
 
     def decode(self, algorithm: Algorithm) -> Decoded:
         """Its rows as `algorithm` takes them. Raises MalformedInput, UnsupportedMediaType and InvalidInput."""

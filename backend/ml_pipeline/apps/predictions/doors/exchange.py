@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import uuid_utils.compat
@@ -37,8 +36,7 @@ _PREDICT = re.compile(r"/api/v1/([^/]+)/predict")
 _REQUEST = re.compile(r"/api/v1/mlrequests/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply as any door can send it."""
 
     status: int
@@ -46,15 +44,13 @@ class Reply:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """A health check that may be made."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A prediction that may be asked for, its body still unread; `alias` is None where none is named."""
 
     head: Head
@@ -67,8 +63,7 @@ class Asked:
         return questions.asked(self.endpoint, self.alias, self.head)
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(NamedTuple):
     """Feedback on a single request that may be given, its body still unread."""
 
     head: Head
@@ -87,8 +82,7 @@ class Telling:
 NOT_PLAIN = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(NamedTuple):
     """A request that is Django's; its body is bounded here. An upload's goes through a file, not through memory."""
 
     limit_bytes: int = MAX_BODY_BYTES
@@ -198,7 +192,7 @@ def _reply(status: int, body: bytes) -> Reply:
 
 
 def _secret(head: Head) -> str | None:
-    return keys.presented(head.headers.get("authorization"), head.headers.get("x-api-key"))
+    return keys.presented(head.header(b"authorization"), head.header(b"x-api-key"))
 
 
 def _refuse_method(method: str, allowed: tuple[str, ...]) -> None:

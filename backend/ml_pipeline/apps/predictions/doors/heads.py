@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ml_pipeline.errors import BodyTooLarge, MalformedInput
 
 MAX_BODY_BYTES = 10_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A request without its body. Header names are lower-case; `query` is still percent-encoded."""
 
     method: str
     path: str
     query: str
-    headers: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
+
+    def header(self, name: bytes) -> str | None:
+        """The value of the header `name`, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     @property
     def content_length(self) -> int | None:
         """The announced length in bytes, or None. Raises MalformedInput."""
-        text = self.headers.get("content-length")
+        text = self.header(b"content-length")
         if not text:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 20):

@@ -12,11 +12,15 @@ from ml_pipeline.errors import Complaint, InvalidInput, MalformedInput, UnknownP
 
 PARAMETERS = ("algorithm", "probabilities", "status", "unit", "version")
 MAX_UNIT = 255
+_ANY = Selection()
 
 
 def asked(endpoint: str, alias: str | None, head: Head) -> Question:
     """The question to `endpoint`. Raises MalformedInput, UnknownParameter and InvalidInput."""
-    given = _parameters(head.query, PARAMETERS) if head.query else {}
+    unit = head.header(b"x-unit")
+    if not head.query:
+        return Question(endpoint, Selection(alias=alias) if alias is not None else _ANY, _unit(unit))
+    given = _parameters(head.query, PARAMETERS)
     status = given.get("status")
     if status is not None and status not in Status.values:
         raise InvalidInput([Complaint(None, "status", f"one of {', '.join(Status.values)}", repr(status[:40]))])
@@ -26,7 +30,7 @@ def asked(endpoint: str, alias: str | None, head: Head) -> Question:
     return Question(
         endpoint=endpoint,
         selection=Selection(given.get("algorithm"), given.get("version"), status, alias),
-        unit=_unit(given.get("unit") or head.headers.get("x-unit")),
+        unit=_unit(given.get("unit") or unit),
         probabilities=wanted == "1",
     )
 

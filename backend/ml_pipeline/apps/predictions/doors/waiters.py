@@ -13,6 +13,8 @@ from ml_pipeline.errors import DeadlineExceeded
 
 # How often calls that are overdue are looked for.
 SWEEP_S = 0.1
+# Rounds of the event loop in which more may arrive before what has arrived is served.
+MOST_ROUNDS = 8
 
 
 class LoopWaiter:
@@ -23,12 +25,14 @@ class LoopWaiter:
         self.loop, self._thread_id = asyncio.get_running_loop(), threading.get_ident()
         self._futures: dict[Pending, asyncio.Future[DeadlineExceeded | None]] = {}
         self._is_sweeping = False
+        self._awaited = 0
 
     async def finished(self, call: Pending) -> None:
         """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
         if call.is_finished:
             return
         future = self._futures[call] = self.loop.create_future()
+        self._awaited += 1
         if not self._is_sweeping:
             self._is_sweeping = True
             self.loop.call_later(SWEEP_S, self._sweep)
@@ -40,14 +44,23 @@ class LoopWaiter:
             raise overdue
 
     def soon(self, serve: Callable[[], None]) -> None:
-        """See `Waiter.soon`: once what else has arrived is read."""
+        """See `Waiter.soon`: once a round of the loop has brought nothing new."""
         if threading.get_ident() == self._thread_id:
-            self.loop.call_soon(serve)
+            self.loop.call_soon(self._serve, serve, self._awaited, MOST_ROUNDS)
         else:
             self.loop.call_soon_threadsafe(serve)
 
+    def _serve(self, serve: Callable[[], None], awaited: int, rounds: int) -> None:
+        if self._awaited > awaited and rounds:
+            self.loop.call_soon(self._serve, serve, self._awaited, rounds - 1)
+        else:
+            serve()
+
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
+        if threading.get_ident() == self._thread_id:
+            self._resolve(finished)
+            return
         try:
             self.loop.call_soon_threadsafe(self._resolve, finished)
         except RuntimeError:

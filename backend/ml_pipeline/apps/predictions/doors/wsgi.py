@@ -136,16 +136,17 @@ def _close(reply: Iterable[bytes]) -> None:
 
 
 def _head(environ: Environ) -> Head:
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.replace("_", "-").lower()] = environ[name]
+    given = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
+    given.update((name, environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name))
+    headers = {
+        name.replace("_", "-").lower().encode("latin-1"): value.encode("latin-1") for name, value in given.items()
+    }
     path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
     return Head(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
 
 
 def _body(environ: Environ, head: Head, limit_bytes: int) -> Iterator[bytes]:
-    chunked = "transfer-encoding" in head.headers
+    chunked = b"transfer-encoding" in head.headers
     if chunked and not environ.get("wsgi.input_terminated"):
         raise MalformedInput("This server does not hand on chunked bodies; send a Content-Length.")
     length = head.content_length or 0

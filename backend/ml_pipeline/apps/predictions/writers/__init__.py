@@ -45,10 +45,17 @@ class Batch(NamedTuple):
 
 
 class Writer(Protocol):
-    """A module that writes batches on one kind of database."""
+    """A module that writes batches on one kind of database; IS_LOCAL where that is a file on this machine."""
 
-    def write(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
-        """A transaction is open, with `batch` and `entries` in it. Raises django.db.Error."""
+    IS_LOCAL: bool
+
+    def write(
+        self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True
+    ) -> None:
+        """A transaction is open, with `batch` and `entries` in it. Raises django.db.Error.
+
+        Without patience it fails where other writers of a local database would have to be waited for.
+        """
         ...
 
     def commit(self, connection: BaseDatabaseWrapper) -> None:

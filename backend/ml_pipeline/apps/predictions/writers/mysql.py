@@ -11,6 +11,8 @@ from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.models import JournalBatch
 from ml_pipeline.apps.predictions.writers import Batch, Entry
 
+IS_LOCAL = False
+
 
 def _insert(table: str, columns: str) -> str:
     # Quoted: `rows` is a word of MySQL's own.
@@ -22,9 +24,8 @@ _BATCH = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS)
 _ENTRY = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS)
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True) -> None:
     """See `Writer.write`."""
-    connection.ensure_connection()
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.query("START TRANSACTION")

@@ -11,6 +11,7 @@ from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.models import JournalBatch
 from ml_pipeline.apps.predictions.writers import Batch, Entry
 
+IS_LOCAL = False
 _BATCH = (
     f"BEGIN; INSERT INTO {writers.table(JournalBatch)} ({writers.BATCH_COLUMNS}) "  # noqa: S608
     "VALUES ('{writer}', {seq}, {rows}, '{sha256}', '{created_at}+00') RETURNING id"
@@ -19,9 +20,8 @@ _ENTRIES = f"COPY {writers.table(MLRequest)} ({writers.ENTRY_COLUMNS}) FROM STDI
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True) -> None:
     """See `Writer.write`."""
-    connection.ensure_connection()
     database: Any = connection.connection
     with connection.wrap_database_errors, database.cursor() as cursor:
         # All of it is made here: numbers, hex digits and a time.
