@@ -10,6 +10,7 @@ from lanes import PATIENCE_S, Doubling, Told, answers, batcher, work
 
 from ml_pipeline.apps.ml import batching
 from ml_pipeline.apps.ml.batching import QUICK_S, MicroBatcher, Work
+from ml_pipeline.errors import AlgorithmFailed
 
 
 class Lanes:
@@ -55,7 +56,7 @@ def test_a_lane_that_is_known_to_be_quick_is_answered_by_whoever_submits(lanes: 
     assert not lanes.batches.submit("a", second, may_serve=True)
     assert lanes.batches.threads == 0
     assert lanes.told.stage(first) is None
-    lanes.batches.serve("a")
+    lanes.batches.serve(["a"])
     assert lanes.run.asked[-1] == ("a", [1, 2])
     assert lanes.run.threads[-1] is threading.current_thread()
     assert [answers(first), answers(second)] == [[2], [4]]
@@ -99,7 +100,7 @@ def test_what_was_slow_once_is_slow_for_a_while(lanes: Lanes) -> None:
     for _ in range(20):
         lanes.learn("a", QUICK_S / 10)
     assert lanes.batches.submit("a", work(1), may_serve=True)
-    lanes.batches.serve("a")
+    lanes.batches.serve(["a"])
 
 
 def test_where_batches_are_waited_for_no_caller_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +115,32 @@ def test_a_caller_may_close_once_he_has_served(lanes: Lanes) -> None:
     piece = work(1)
     assert lanes.batches.submit("a", piece, may_serve=True)
     assert not lanes.batches.close(0.0)
-    lanes.batches.serve("a")
+    lanes.batches.serve(["a"])
     assert answers(piece) == [2]
     assert lanes.batches.close(PATIENCE_S)
+
+
+def test_what_a_caller_answers_of_several_algorithms_is_handed_on_together(lanes: Lanes) -> None:
+    for key in "ab":
+        lanes.learn(key, QUICK_S / 10)
+    pieces = {"a": [work(1), work(2)], "b": [work(3)]}
+    asked_to = [key for key, its in pieces.items() for one in its if lanes.batches.submit(key, one, may_serve=True)]
+    assert asked_to == ["a", "b"]
+    lanes.batches.serve(asked_to)
+    assert lanes.run.asked[-2:] == [("a", [1, 2]), ("b", [3])]
+    assert lanes.told.batches[-1] == [*pieces["a"], *pieces["b"]]
+    assert [answers(one) for its in pieces.values() for one in its] == [[2], [4], [6]]
+    assert lanes.batches.rows == 0
+
+
+def test_of_several_algorithms_one_that_fails_harms_no_other(lanes: Lanes) -> None:
+    for key in "ab":
+        lanes.learn(key, QUICK_S / 10)
+    # Nothing has twice its value.
+    bad, good = work(None), work(3)
+    assert lanes.batches.submit("a", bad, may_serve=True)
+    assert lanes.batches.submit("b", good, may_serve=True)
+    lanes.batches.serve(["a", "b"])
+    assert isinstance(bad.error, AlgorithmFailed)
+    assert answers(good) == [6]
+    assert lanes.told.batches[-1] == [bad, good]

@@ -105,8 +105,8 @@ class MicroBatcher(Generic[W]):
     def submit(self, key: Hashable, work: W, *, may_serve: bool = False) -> bool:
         """`work` waits for its turn in the lane of `key`. Raises Overloaded, and AlgorithmNotReady once closed.
 
-        True, only where the caller `may_serve`, when he is to call `serve(key)` soon, and nobody else will: what waits
-        is expected to take less than QUICK_S.
+        True, only where the caller `may_serve`, when he is to call `serve` with `key` soon, and nobody else will: what
+        waits is expected to take less than QUICK_S.
         """
         rows = work.size
         with self._changed:
@@ -134,11 +134,14 @@ class MicroBatcher(Generic[W]):
                 threading.Thread(target=self._work, name="batch", daemon=True).start()
             return False
 
-    def serve(self, key: Hashable) -> None:
-        """What waits in the lane of `key` is answered by the calling thread, which `submit` has asked for it."""
+    def serve(self, keys: Sequence[Hashable]) -> None:
+        """What waits in the lanes of `keys` is answered by the calling thread, which `submit` has asked for each.
+
+        What is answered in one round through them is handed on together.
+        """
         with self._changed:
-            lane = self._lanes[key]
-        self._serve(lane)
+            lanes = [self._lanes[key] for key in keys]
+        self._serve(lanes)
 
     def give_up(self, work: W) -> bool:
         """Whether nobody will be told of `work` any more; False when it is settled, and its answer on the way.
@@ -162,11 +165,14 @@ class MicroBatcher(Generic[W]):
 
     def _work(self) -> None:
         while (lane := self._next_lane()) is not None:
-            self._serve(lane)
+            self._serve([lane])
 
-    def _serve(self, lane: _Lane[W]) -> None:
-        while (batch := self._taken(lane)) is not None:
-            self._answer(lane, batch)
+    def _serve(self, lanes: Sequence[_Lane[W]]) -> None:
+        while taken := [(lane, batch) for lane in lanes if (batch := self._taken(lane)) is not None]:
+            for lane, batch in taken:
+                self._answer(lane, batch)
+            self._hand_on(taken)
+            lanes = [lane for lane, _ in taken]
 
     def _next_lane(self) -> _Lane[W] | None:
         with self._changed:
@@ -213,13 +219,16 @@ class MicroBatcher(Generic[W]):
             for work in batch:
                 if work.stage is Stage.RUNNING:
                     work.stage = Stage.SETTLED
+
+    def _hand_on(self, taken: Sequence[tuple[_Lane[W], list[W]]]) -> None:
         try:
-            self._deliver(batch)
-        # The outermost edge of this thread: the lane must go on.
+            self._deliver([work for _, batch in taken for work in batch])
+        # The outermost edge of this thread: the lanes must go on.
         except BaseException:
             logger.exception("answers could not be handed on")
         with self._changed:
-            lane.rows -= rows
+            for lane, batch in taken:
+                lane.rows -= sum(work.size for work in batch)
 
     def _learn(self, key: Hashable, row_s: float) -> None:
         # Slow once is slow for a while; no more of it is remembered than of algorithms that are in use.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -41,8 +41,11 @@ class Pending(Protocol):
 class Waiter(Protocol):
     """Who waits for something to be finished."""
 
-    def soon(self, serve: Callable[[], None]) -> None:
-        """`serve`, which takes little time, is called in the thread that waits, once what comes meanwhile is read."""
+    def soon(self, serve: Callable[[Sequence[Hashable]], None], key: Hashable) -> None:
+        """`serve`, which takes little time, is called in the thread that waits, once what comes meanwhile is read.
+
+        Its argument are the keys for which it was asked till then; it is the same each time.
+        """
         ...
 
     def wake(self, finished: Sequence[Pending]) -> None:

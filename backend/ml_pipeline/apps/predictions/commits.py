@@ -86,6 +86,11 @@ class AnyTurn:
         return
 
 
+def idle() -> float:
+    """Seconds in which the calling thread did not run, since some moment."""
+    return time.monotonic() - time.thread_time()
+
+
 class GroupCommit(Generic[T]):
     """Gathers groups and calls `commit` with them, in a thread of its own that begins with the first.
 
@@ -103,9 +108,10 @@ class GroupCommit(Generic[T]):
         turn: Turn,
         name: str,
         commit_at_once: Callable[[T], bool] | None = None,
+        idle: Callable[[], float] = idle,
     ) -> None:
         self._commit, self._size, self._turn, self._name = commit, size, turn, name
-        self._commit_at_once = commit_at_once
+        self._commit_at_once, self._idle = commit_at_once, idle
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -145,12 +151,12 @@ class GroupCommit(Generic[T]):
 
     def _committed_at_once(self, group: T) -> None:
         assert self._commit_at_once is not None  # noqa: S101
-        is_committed, begun = False, time.monotonic() - time.thread_time()
+        is_committed, begun = False, self._idle()
         try:
             is_committed = self._commit_at_once(group)
         finally:
             self._turn.__exit__(None, None, None)
-            waited = time.monotonic() - time.thread_time() - begun
+            waited = self._idle() - begun
             with self._changed:
                 # Slow once is slow for a while.
                 waited = waited if is_committed else 2 * QUICK_S

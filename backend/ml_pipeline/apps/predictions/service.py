@@ -6,7 +6,6 @@ the reply. The first three are done by whoever calls; he is woken when the rest 
 
 from __future__ import annotations
 
-import functools
 import gc
 import logging
 import time
@@ -155,7 +154,7 @@ class PredictionService:
             deadline_s=self.deadline_s,
         )
         if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
-            waiter.soon(functools.partial(self._batcher.serve, key))
+            waiter.soon(self._batcher.serve, key)
         return call
 
     def tell(self, grant: Grant, request_id: UUID, value: Any, waiter: Waiter) -> Outcome:

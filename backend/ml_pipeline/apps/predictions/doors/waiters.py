@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeAlias
 
 from ml_pipeline.apps.predictions.calls import Call, Pending
 from ml_pipeline.apps.predictions.service import PredictionService
@@ -15,6 +16,7 @@ from ml_pipeline.errors import DeadlineExceeded
 SWEEP_S = 0.1
 # Rounds of the event loop in which more may arrive before what has arrived is served.
 MOST_ROUNDS = 8
+Serve: TypeAlias = Callable[[Sequence[Hashable]], None]
 
 
 class LoopWaiter:
@@ -26,6 +28,8 @@ class LoopWaiter:
         self._futures: dict[Pending, asyncio.Future[DeadlineExceeded | None]] = {}
         self._is_sweeping = False
         self._awaited = 0
+        # Lanes that this loop is to serve.
+        self._keys: list[Hashable] = []
 
     async def finished(self, call: Pending) -> None:
         """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
@@ -43,18 +47,21 @@ class LoopWaiter:
         if overdue is not None:
             raise overdue
 
-    def soon(self, serve: Callable[[], None]) -> None:
+    def soon(self, serve: Serve, key: Hashable) -> None:
         """See `Waiter.soon`: once a round of the loop has brought nothing new."""
-        if threading.get_ident() == self._thread_id:
+        if threading.get_ident() != self._thread_id:
+            self.loop.call_soon_threadsafe(self.soon, serve, key)
+            return
+        self._keys.append(key)
+        if len(self._keys) == 1:
             self.loop.call_soon(self._serve, serve, self._awaited, MOST_ROUNDS)
-        else:
-            self.loop.call_soon_threadsafe(serve)
 
-    def _serve(self, serve: Callable[[], None], awaited: int, rounds: int) -> None:
+    def _serve(self, serve: Serve, awaited: int, rounds: int) -> None:
         if self._awaited > awaited and rounds:
             self.loop.call_soon(self._serve, serve, self._awaited, rounds - 1)
-        else:
-            serve()
+            return
+        keys, self._keys = self._keys, []
+        serve(keys)
 
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
@@ -103,9 +110,9 @@ class ThreadWaiter:
                 raise overdue
             left_s = SWEEP_S
 
-    def soon(self, serve: Callable[[], None]) -> None:
+    def soon(self, serve: Serve, key: Hashable) -> None:
         """See `Waiter.soon`: it has nothing else to do."""
-        serve()
+        serve([key])
 
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
