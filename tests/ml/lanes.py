@@ -8,8 +8,10 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from ml_pipeline.apps.ml.algorithm import Prediction
-from ml_pipeline.apps.ml.batching import MicroBatcher, Run, Stage, Work
+from ml_pipeline.apps.ml.batching import MicroBatcher
+from ml_pipeline.apps.ml.bisection import Run
 from ml_pipeline.apps.ml.records import Records
+from ml_pipeline.apps.ml.work import Stage, Work
 
 # Never waited for where all is well.
 PATIENCE_S = 30.0
@@ -47,7 +49,7 @@ class Doubling:
     def __init__(self, act: Callable[[list[Any]], None] = lambda values: None) -> None:
         self.asked: list[tuple[Hashable, list[Any]]] = []
         self.threads: list[threading.Thread] = []
-        self._act = act
+        self.act = act
         self._holds: dict[Hashable, Hold] = {}
 
     def hold(self, key: Hashable) -> Hold:
@@ -63,7 +65,7 @@ class Doubling:
         if hold is not None:
             hold.is_entered.set()
             assert hold.may_go.wait(PATIENCE_S)
-        self._act(values)
+        self.act(values)
         return [Prediction(None, None, None, 2 * value) for value in values]
 
 

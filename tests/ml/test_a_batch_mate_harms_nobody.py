@@ -11,9 +11,9 @@ import pytest
 from lanes import PATIENCE_S, Doubling, Told, answers, batcher, together, work
 
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
-from ml_pipeline.apps.ml.batching import Stage, Work
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.signature import Columns, Feature, Signature
+from ml_pipeline.apps.ml.work import Stage, Work
 from ml_pipeline.errors import AlgorithmCrashed, AlgorithmFailed, AlgorithmNotReady
 
 

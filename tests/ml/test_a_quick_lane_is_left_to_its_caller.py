@@ -9,8 +9,9 @@ import pytest
 from lanes import PATIENCE_S, Doubling, Told, answers, batcher, work
 
 from ml_pipeline.apps.ml import batching
-from ml_pipeline.apps.ml.batching import QUICK_S, MicroBatcher, Work
-from ml_pipeline.errors import AlgorithmFailed
+from ml_pipeline.apps.ml.batching import QUICK_S, MicroBatcher
+from ml_pipeline.apps.ml.work import Work
+from ml_pipeline.errors import AlgorithmFailed, Overloaded
 
 
 class Lanes:
@@ -144,3 +145,78 @@ def test_of_several_algorithms_one_that_fails_harms_no_other(lanes: Lanes) -> No
     assert isinstance(bad.error, AlgorithmFailed)
     assert answers(good) == [6]
     assert lanes.told.batches[-1] == [bad, good]
+
+
+def test_a_lane_that_has_grown_since_is_left_to_a_thread(lanes: Lanes) -> None:
+    lanes.learn("a", QUICK_S / 10)
+    first, long = work(1), work(*range(50))
+    assert lanes.batches.submit("a", first, may_serve=True)
+    assert not lanes.batches.submit("a", long, may_serve=True)
+    assert lanes.batches.serve(["a"]) == []
+    lanes.told.has(first, long)
+    assert lanes.run.threads[-1] is not threading.current_thread()
+    assert lanes.batches.close(PATIENCE_S)
+
+
+def test_an_algorithm_that_is_not_at_hand_any_more_is_left_to_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: set[str] = set()
+    lanes = Lanes(monkeypatch, is_at_hand=lambda key: key not in gone)
+    lanes.learn("a", QUICK_S / 10)
+    piece = work(1)
+    assert lanes.batches.submit("a", piece, may_serve=True)
+    gone.add("a")
+    assert lanes.batches.serve(["a"]) == []
+    lanes.told.has(piece)
+    assert lanes.run.threads[-1] is not threading.current_thread()
+
+
+def test_many_lanes_are_served_in_several_goes(lanes: Lanes) -> None:
+    keys = [str(number) for number in range(10)]
+    for key in keys:
+        lanes.learn(key, 0.9 * QUICK_S)
+    pieces = {key: work(1) for key in keys}
+    for key, piece in pieces.items():
+        assert lanes.batches.submit(key, piece, may_serve=True)
+    left = keys
+    goes = []
+    while left:
+        before, left = left, lanes.batches.serve(left)
+        goes.append(len(before) - len(left))
+    assert goes == [5, 5]
+    assert all(answers(piece) == [2] for piece in pieces.values())
+    assert lanes.batches.close(PATIENCE_S)
+
+
+def test_a_caller_answers_one_batch_and_leaves_what_comes_meanwhile_to_a_thread(lanes: Lanes) -> None:
+    lanes.learn("a", QUICK_S / 10)
+    first, meanwhile = work(1), work(2)
+    lanes.run.act = lambda values: None if values == [2] else submit_meanwhile()
+
+    def submit_meanwhile() -> None:
+        assert not lanes.batches.submit("a", meanwhile, may_serve=True)
+
+    assert lanes.batches.submit("a", first, may_serve=True)
+    assert lanes.batches.serve(["a"]) == []
+    lanes.told.has(first, meanwhile)
+    assert lanes.run.asked[-2:] == [("a", [1]), ("a", [2])]
+    assert lanes.run.threads[-2] is threading.current_thread()
+    assert lanes.run.threads[-1] is not threading.current_thread()
+    assert lanes.batches.close(PATIENCE_S)
+
+
+def test_without_a_thread_to_be_had_work_is_refused_and_later_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    batches = batcher(Doubling(), told)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Overloaded):
+            batches.submit("a", work(1))
+        assert batches.rows == 0
+    piece = work(1)
+    batches.submit("a", piece)
+    told.has(piece)
+    assert answers(piece) == [2]

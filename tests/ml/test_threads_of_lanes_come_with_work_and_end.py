@@ -12,7 +12,7 @@ from lanes import PATIENCE_S, Doubling, Told, answers, batcher, work
 from servers import wait_until
 
 from ml_pipeline.apps.ml import batching
-from ml_pipeline.apps.ml.batching import Stage
+from ml_pipeline.apps.ml.work import Stage
 from ml_pipeline.errors import AlgorithmNotReady
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lanes import PATIENCE_S, Doubling, Told, answers, batcher, work
 
-from ml_pipeline.apps.ml.batching import Stage
+from ml_pipeline.apps.ml.work import Stage
 from ml_pipeline.errors import AlgorithmCrashed, AlgorithmNotReady, DeadlineExceeded
 
 

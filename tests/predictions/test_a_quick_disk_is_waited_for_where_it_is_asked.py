@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from ml_pipeline.apps.predictions.commits import QUICK_S, GroupCommit, WriteTurn
+from ml_pipeline.apps.predictions.commits import QUICK_ROWS, QUICK_S, GroupCommit, WriteTurn
+from ml_pipeline.errors import JournalUnavailable
 
 PATIENCE_S = 30.0
 
@@ -153,3 +154,28 @@ def test_what_fails_in_a_way_nobody_foresaw_is_committed_by_the_thread() -> None
     settled(groups)
     assert disk.batches == [["a"]]
     assert disk.threads == ["journal"]
+
+
+def test_what_has_many_rows_is_committed_by_the_thread() -> None:
+    disk = Disk()
+    groups = gathering(disk)
+    groups.submit("x" * (QUICK_ROWS + 1))
+    settled(groups)
+    assert disk.threads == ["journal"]
+
+
+def test_without_a_thread_to_be_had_a_group_is_refused_and_later_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    disk.is_free = False
+    groups = GroupCommit(disk.commit, len, turn=WriteTurn(), name="journal")
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(JournalUnavailable):
+            groups.submit("a")
+    groups.submit("b")
+    settled(groups)
+    assert disk.batches == [["b"]]

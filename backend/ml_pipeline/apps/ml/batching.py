@@ -17,32 +17,22 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ml_pipeline.apps.ml.algorithm import Prediction
-from ml_pipeline.apps.ml.records import Records
-from ml_pipeline.apps.ml.work import Stage, Work, overloaded, share
-from ml_pipeline.errors import (
-    AlgorithmCrashed,
-    AlgorithmFailed,
-    AlgorithmNotReady,
-    DeadlineExceeded,
-    MLPipelineError,
-)
+from ml_pipeline.apps.ml.bisection import Bisection, Run
+from ml_pipeline.apps.ml.work import Stage, Work, overloaded
+from ml_pipeline.errors import AlgorithmNotReady
 
 logger = logging.getLogger(__name__)
 
 # An idle thread ends after this.
 IDLE_S = 10.0
-# How long a replacement of a crashed algorithm is waited for before it is asked for again.
-RESTART_POLL_S = 0.02
-# What may hold up a caller who has others to attend to.
-QUICK_S = 0.002
+# What one lane, and what all that are served in one go may hold up a caller who has others to attend to.
+QUICK_S, MOST_S = 0.002, 0.01
 MOST_LEARNED = 10_000
 # Lanes served at once; most of these threads wait for algorithms in processes of their own.
 MAX_THREADS = 64
 
 
 W = TypeVar("W", bound=Work)
-Run = Callable[[Any, Records], Sequence[Prediction]]
 
 
 @dataclass(slots=True)
@@ -61,7 +51,8 @@ class MicroBatcher(Generic[W]):
     A batch has at most `max_batch` rows unless a single piece of work has more. `max_wait_us` microseconds are waited
     for it to fill. A lane holds at most `queue_rows`; a single piece that has more is let in alone. `deliver` is called
     in the lane's thread with every piece that was run or came too late, in order of arrival, also with those that were
-    given up while they ran. Thread-safe; a forked process begins with empty lanes.
+    given up while they ran. What is not `is_at_hand(key)` any more is never run by a caller, whom it would hold up.
+    Thread-safe; a forked process begins with empty lanes.
     """
 
     def __init__(
@@ -72,9 +63,11 @@ class MicroBatcher(Generic[W]):
         max_batch: int,
         max_wait_us: int,
         queue_rows: int,
+        is_at_hand: Callable[[Any], bool] = lambda _: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._run, self._deliver, self._clock = run, deliver, clock
+        self._bisection: Bisection[W] = Bisection(run, clock)
+        self._deliver, self._is_at_hand, self._clock = deliver, is_at_hand, clock
         self._max_batch, self._max_wait_s, self.queue_rows = max_batch, max_wait_us / 1e6, queue_rows
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
@@ -124,24 +117,36 @@ class MicroBatcher(Generic[W]):
                     self._filled.notify_all()
                 return False
             lane.is_served = True
-            if may_serve and lane.rows * self._row_s.get(key, QUICK_S) < QUICK_S and not self._max_wait_s:
+            if may_serve and self._is_quick(lane) and not self._max_wait_s:
                 return True
-            self._unserved.append(lane)
-            if self._idle >= len(self._unserved):
-                self._changed.notify()
-            elif self._threads < MAX_THREADS:
-                self._threads += 1
-                threading.Thread(target=self._work, name="batch", daemon=True).start()
+            if not self._called(lane):
+                # No thread can be made, and there is none.
+                lane.waiting.pop()
+                del self._lanes[key]
+                raise overloaded()
             return False
 
-    def serve(self, keys: Sequence[Hashable]) -> None:
+    def serve(self, keys: Sequence[Hashable]) -> list[Hashable]:
         """What waits in the lanes of `keys` is answered by the calling thread, which `submit` has asked for each.
 
-        What is answered in one round through them is handed on together.
+        It is one batch of each, and all are handed on together. What would hold up the caller after all, or comes
+        meanwhile, is left to threads. Returns the keys for which he is to call again.
         """
+        quick: list[_Lane[W]] = []
+        left: list[Hashable] = []
         with self._changed:
-            lanes = [self._lanes[key] for key in keys]
-        self._serve(lanes)
+            expected_s = 0.0
+            for lane in [self._lanes[key] for key in keys]:
+                if not (self._is_quick(lane) and self._is_at_hand(lane.key)) and self._called(lane):
+                    continue
+                expected_s += self._expected_s(lane)
+                if quick and expected_s > MOST_S:
+                    left.append(lane.key)
+                else:
+                    quick.append(lane)
+        taken = self._served_once(quick)
+        with self._changed:
+            return left + [lane.key for lane in taken if not (self._ended(lane) or self._called(lane))]
 
     def give_up(self, work: W) -> bool:
         """Whether nobody will be told of `work` any more; False when it is settled, and its answer on the way.
@@ -163,16 +168,40 @@ class MicroBatcher(Generic[W]):
             self._changed.notify_all()
             return self._emptied.wait_for(lambda: not self._lanes, patience_s)
 
+    def _expected_s(self, lane: _Lane[W]) -> float:
+        return lane.rows * self._row_s.get(lane.key, QUICK_S)
+
+    def _is_quick(self, lane: _Lane[W]) -> bool:
+        return self._expected_s(lane) < QUICK_S
+
+    def _called(self, lane: _Lane[W]) -> bool:
+        # Whether a thread will serve it.
+        if self._idle > len(self._unserved):
+            self._changed.notify()
+        elif self._threads < MAX_THREADS:
+            try:
+                threading.Thread(target=self._work, name="batch", daemon=True).start()
+                self._threads += 1
+            except RuntimeError:
+                # The process may have no more. Those that there are come to it.
+                if not self._threads:
+                    return False
+        self._unserved.append(lane)
+        return True
+
     def _work(self) -> None:
         while (lane := self._next_lane()) is not None:
-            self._serve([lane])
+            while self._served_once([lane]):
+                pass
 
-    def _serve(self, lanes: Sequence[_Lane[W]]) -> None:
-        while taken := [(lane, batch) for lane in lanes if (batch := self._taken(lane)) is not None]:
-            for lane, batch in taken:
-                self._answer(lane, batch)
+    def _served_once(self, lanes: Sequence[_Lane[W]]) -> list[_Lane[W]]:
+        # Those that had something to answer; the others are no longer served.
+        taken = [(lane, batch) for lane in lanes if (batch := self._taken(lane))]
+        for lane, batch in taken:
+            self._answer(lane, batch)
+        if taken:
             self._hand_on(taken)
-            lanes = [lane for lane, _ in taken]
+        return [lane for lane, _ in taken]
 
     def _next_lane(self) -> _Lane[W] | None:
         with self._changed:
@@ -184,8 +213,8 @@ class MicroBatcher(Generic[W]):
             self._threads -= 1
             return None
 
-    def _taken(self, lane: _Lane[W]) -> list[W] | None:
-        # The next batch; None when the lane is empty, and then it is no longer served.
+    def _taken(self, lane: _Lane[W]) -> list[W]:
+        # The next batch; [] when the lane is empty, and then it is no longer served.
         with self._changed:
             if self._max_wait_s and lane.waiting:
                 self._filled.wait_for(lambda: self._is_closed or self._is_full(lane), self._max_wait_s)
@@ -199,20 +228,26 @@ class MicroBatcher(Generic[W]):
                 work.stage = Stage.RUNNING
                 rows += work.size
                 batch.append(work)
-            if batch:
-                return batch
-            lane.is_served = False
-            del self._lanes[lane.key]
-            if not self._lanes:
-                self._emptied.notify_all()
-            return None
+            if not batch:
+                self._ended(lane)
+            return batch
+
+    def _ended(self, lane: _Lane[W]) -> bool:
+        # Whether nothing waits in it; then nobody serves it any more.
+        if lane.waiting:
+            return False
+        lane.is_served = False
+        del self._lanes[lane.key]
+        if not self._lanes:
+            self._emptied.notify_all()
+        return True
 
     def _is_full(self, lane: _Lane[W]) -> bool:
         return sum(work.size for work in lane.waiting) >= self._max_batch
 
     def _answer(self, lane: _Lane[W], batch: list[W]) -> None:
         begun = self._clock()
-        self._predict(lane.key, batch)
+        self._bisection.answer(lane.key, batch)
         rows = sum(work.size for work in batch)
         self._learn(lane.key, (self._clock() - begun) / max(rows, 1))
         with self._changed:
@@ -236,46 +271,3 @@ class MicroBatcher(Generic[W]):
             self._row_s.clear()
         before = self._row_s.get(key, 0.0)
         self._row_s[key] = max(row_s, 0.9 * before + 0.1 * row_s)
-
-    def _predict(self, key: Hashable, batch: Sequence[W], *, again: bool = False) -> None:
-        while batch := self._timely(batch):
-            for work in batch:
-                work.is_asked = True
-            try:
-                share(batch, self._run(key, Records.joined([work.rows for work in batch])))
-            # Whatever it was: no thread and no batch-mate is harmed by it.
-            except BaseException as error:  # noqa: BLE001
-                if again and type(error) is AlgorithmNotReady:
-                    # A batch-mate crashed it, and it is being started again.
-                    time.sleep(RESTART_POLL_S)
-                    continue
-                self._fail(key, batch, error)
-            return
-
-    def _timely(self, batch: Sequence[W]) -> Sequence[W]:
-        now = self._clock()
-        if all(work.deadline > now for work in batch):
-            return batch
-        for work in batch:
-            if work.deadline <= now:
-                work.error = DeadlineExceeded("The algorithm was not asked in time; others came first.")
-        return [work for work in batch if work.deadline > now]
-
-    def _fail(self, key: Hashable, batch: Sequence[W], error: BaseException) -> None:
-        if len(batch) > 1 and _is_of_one(error):
-            # One of them may be the cause: the others are asked again without it.
-            half = len(batch) // 2
-            self._predict(key, batch[:half], again=True)
-            self._predict(key, batch[half:], again=True)
-            return
-        if not isinstance(error, MLPipelineError):
-            unforeseen = AlgorithmFailed("The algorithm failed in a way nobody foresaw.")
-            unforeseen.__cause__ = error
-            error = unforeseen
-        for work in batch:
-            work.error = error
-
-
-def _is_of_one(error: BaseException) -> bool:
-    # What a single row may cause; being overdue or not loaded is the fate of all.
-    return not isinstance(error, MLPipelineError) or isinstance(error, AlgorithmFailed | AlgorithmCrashed)

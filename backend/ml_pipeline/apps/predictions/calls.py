@@ -36,15 +36,18 @@ class Pending(Protocol):
 
     waiter: Waiter
     is_finished: bool
+    # On the monotonic clock.
+    deadline: float
 
 
 class Waiter(Protocol):
     """Who waits for something to be finished."""
 
-    def soon(self, serve: Callable[[Sequence[Hashable]], None], key: Hashable) -> None:
+    def soon(self, serve: Callable[[Sequence[Hashable]], Sequence[Hashable]], key: Hashable) -> None:
         """`serve`, which takes little time, is called in the thread that waits, once what comes meanwhile is read.
 
-        Its argument are the keys for which it was asked till then; it is the same each time.
+        Its argument are the keys for which it was asked till then; it is the same each time. It is called once more for
+        those that it returns.
         """
         ...
 

@@ -25,8 +25,8 @@ T = TypeVar("T")
 MOST_ROWS = 2_000
 # Rows that may wait for their commit.
 ROOM_ROWS = 20_000
-# What a commit may wait for the disk where others wait for the thread that commits.
-QUICK_S = 0.0005
+# What a commit may wait for the disk, and how many rows it may have, where it is made by whoever hands it over.
+QUICK_S, QUICK_ROWS = 0.0005, 256
 
 
 class Turn(Protocol):
@@ -126,14 +126,17 @@ class GroupCommit(Generic[T]):
         self._emptied = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
 
     def submit(self, group: T) -> None:
-        """`group` is committed soon, or already. Raises JournalUnavailable when too much waits."""
+        """`group` is committed soon, or already. Raises JournalUnavailable when too much waits, or no thread can be."""
         with self._changed:
             if self._rows > ROOM_ROWS:
-                raise JournalUnavailable("Too many predictions wait to be logged; this one is not answered.")
+                raise JournalUnavailable("Too much waits to be committed; try again shortly.")
             self._rows += self._size(group)
-            if not self._may_begin_at_once():
+            if not self._may_begin_at_once(group):
                 self._waiting.append(group)
-                self._call()
+                if not self._called():
+                    self._waiting.pop()
+                    self._rows -= self._size(group)
+                    raise JournalUnavailable("Nobody can commit it: this process can have no more threads.")
                 return
             self._is_committing = True
         self._committed_at_once(group)
@@ -145,9 +148,10 @@ class GroupCommit(Generic[T]):
             self._changed.notify()
             return self._emptied.wait_for(lambda: not self._rows, patience_s)
 
-    def _may_begin_at_once(self) -> bool:
-        is_quick = self._commit_at_once is not None and self._wait_s < QUICK_S
-        return is_quick and not self._waiting and not self._is_committing and self._turn.begin_at_once()
+    def _may_begin_at_once(self, group: T) -> bool:
+        if self._commit_at_once is None or self._wait_s >= QUICK_S or self._size(group) > QUICK_ROWS:
+            return False
+        return not self._waiting and not self._is_committing and self._turn.begin_at_once()
 
     def _committed_at_once(self, group: T) -> None:
         assert self._commit_at_once is not None  # noqa: S101
@@ -165,17 +169,23 @@ class GroupCommit(Generic[T]):
                     self._waiting.appendleft(group)
                 self._end([group] if is_committed else [])
 
-    def _call(self) -> None:
+    def _called(self) -> bool:
+        # Whether the thread will commit what waits.
         if not self._is_running:
+            try:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            except RuntimeError:
+                # The process may have no more. Whatever is handed over next tries again.
+                return False
             self._is_running = True
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
         self._changed.notify()
+        return True
 
     def _end(self, groups: Sequence[T]) -> None:
         self._is_committing = False
         self._rows -= sum(self._size(group) for group in groups)
         if self._waiting:
-            self._call()
+            self._called()
         elif self._is_closed:
             self._changed.notify()
         if not self._rows:

@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """One telling of a true outcome until it is finished; then it has `told`, or an `error`."""
 
-    __slots__ = ("actor", "error", "is_finished", "item", "told", "waiter")
+    __slots__ = ("actor", "deadline", "error", "is_finished", "item", "told", "waiter")
 
-    def __init__(self, request_id: UUID, value: Any, grant: Grant, waiter: Waiter) -> None:
-        self.waiter = waiter
+    def __init__(self, request_id: UUID, value: Any, grant: Grant, waiter: Waiter, *, deadline: float) -> None:
+        self.waiter, self.deadline = waiter, deadline
         self.is_finished = False
         self.item = Item(request_id, value)
         self.actor = grant.actor

@@ -23,7 +23,7 @@ from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.work import Stage
 from ml_pipeline.apps.predictions import journal
-from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
+from ml_pipeline.apps.predictions.calls import Call, Pending, Question, Waiter
 from ml_pipeline.apps.predictions.journal import Group, Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.outcomes import Outcome, Outcomes
@@ -37,6 +37,7 @@ from ml_pipeline.errors import (
     DeadlineExceeded,
     Forbidden,
     JournalUnavailable,
+    MLPipelineError,
     NotFound,
     Unauthenticated,
 )
@@ -48,6 +49,8 @@ logger = logging.getLogger(__name__)
 FAILURES = (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded)
 # An algorithm in a process of its own says by itself when it is overdue, with the id under which that is logged.
 GRACE_S = 1.0
+# How long a commit may take on top. A database that answers nothing must not keep whoever waits for it.
+COMMIT_S = 2.0
 # Objects made before the youngest are looked at, and how often older ones are: a batch makes thousands that soon go.
 COLLECTION = (20_000, 20, 20)
 # How long a process that is being stopped waits for what is under way.
@@ -84,7 +87,12 @@ class PredictionService:
         self._release = release
         self._draining = False
         self._batcher: MicroBatcher[Call] = MicroBatcher(
-            self._run, self._deliver, max_batch=max_batch, max_wait_us=max_wait_us, queue_rows=queue_rows
+            self._run,
+            self._deliver,
+            max_batch=max_batch,
+            max_wait_us=max_wait_us,
+            queue_rows=queue_rows,
+            is_at_hand=lambda key: keeper.registry.is_quick(key[0]),
         )
 
     @property
@@ -114,7 +122,8 @@ class PredictionService:
 
     def close(self) -> None:
         """Everything under way is answered; no algorithm is loaded any more, and no process of theirs runs."""
-        if not all(one.close(CLOSING_S) for one in (self._batcher, self._journal, self._outcomes)):
+        closed = [one.close(CLOSING_S) for one in (self._batcher, self._journal, self._outcomes)]
+        if not all(closed):
             logger.error("what was under way is not finished after %g s", CLOSING_S)
         self._keeper.registry.close()
         self._release()
@@ -159,16 +168,27 @@ class PredictionService:
 
     def tell(self, grant: Grant, request_id: UUID, value: Any, waiter: Waiter) -> Outcome:
         """The telling of a true outcome, under way; `waiter` is woken when it is finished."""
-        outcome = Outcome(request_id, value, grant, waiter)
+        outcome = Outcome(request_id, value, grant, waiter, deadline=time.monotonic() + self.deadline_s)
         self._outcomes.submit(outcome)
         return outcome
 
-    def overdue(self, call: Call, now: float) -> DeadlineExceeded | None:
-        """Why nobody should wait for `call` any longer, if so; its result is then dropped. `now` is monotonic, in s."""
-        until = call.deadline if call.stage is Stage.WAITING else call.deadline + GRACE_S
-        if now < until or not self._batcher.give_up(call):
+    def overdue(self, pending: Pending, now: float) -> MLPipelineError | None:
+        """Why nobody should wait for `pending` any longer, if so; what comes of it is then told to nobody.
+
+        `now` is monotonic, in seconds. What is being committed may be in the log all the same.
+        """
+        if not isinstance(pending, Call):
+            if now < pending.deadline + COMMIT_S:
+                return None
+            return DatabaseUnavailable("The feedback could not be recorded in time; it may be all the same.")
+        until = pending.deadline if pending.stage is Stage.WAITING else pending.deadline + GRACE_S
+        if now < until:
             return None
-        return DeadlineExceeded(f"The algorithm did not answer within {self.deadline_s:g} s.")
+        if self._batcher.give_up(pending):
+            return DeadlineExceeded(f"The algorithm did not answer within {self.deadline_s:g} s.")
+        if now < until + COMMIT_S:
+            return None
+        return JournalUnavailable("The prediction could not be logged in time, so it is not answered.")
 
     def slow_algorithm(self, question: Question) -> int | None:
         """The id of the algorithm that would answer, where it must be loaded first or runs in another process.
@@ -210,6 +230,10 @@ class PredictionService:
             self._journal.submit(Group(entries, calls))
         except JournalUnavailable as error:
             journal.finish(calls, error)
+        # Whatever it was: nobody waits for ever.
+        except Exception:
+            logger.exception("predictions could not be handed to the journal")
+            journal.finish(calls, JournalUnavailable(journal.UNAVAILABLE))
 
     def readiness(self) -> dict[str, Any]:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""

@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
-from ml_pipeline.apps.predictions.calls import Call, Pending
+from ml_pipeline.apps.predictions.calls import Pending
 from ml_pipeline.apps.predictions.service import PredictionService
-from ml_pipeline.errors import DeadlineExceeded
+from ml_pipeline.errors import MLPipelineError
 
 # How often calls that are overdue are looked for.
 SWEEP_S = 0.1
 # Rounds of the event loop in which more may arrive before what has arrived is served.
 MOST_ROUNDS = 8
-Serve: TypeAlias = Callable[[Sequence[Hashable]], None]
+Serve: TypeAlias = Callable[[Sequence[Hashable]], Sequence[Hashable]]
 
 
 class LoopWaiter:
@@ -25,14 +25,14 @@ class LoopWaiter:
     def __init__(self, service: PredictionService) -> None:
         self._service = service
         self.loop, self._thread_id = asyncio.get_running_loop(), threading.get_ident()
-        self._futures: dict[Pending, asyncio.Future[DeadlineExceeded | None]] = {}
+        self._futures: dict[Pending, asyncio.Future[MLPipelineError | None]] = {}
         self._is_sweeping = False
         self._awaited = 0
         # Lanes that this loop is to serve.
         self._keys: list[Hashable] = []
 
     async def finished(self, call: Pending) -> None:
-        """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
+        """Returns when `call` is finished. Raises what `overdue` says when it is."""
         if call.is_finished:
             return
         future = self._futures[call] = self.loop.create_future()
@@ -61,7 +61,8 @@ class LoopWaiter:
             self.loop.call_soon(self._serve, serve, self._awaited, rounds - 1)
             return
         keys, self._keys = self._keys, []
-        serve(keys)
+        for key in serve(keys):
+            self.soon(serve, key)
 
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
@@ -83,7 +84,7 @@ class LoopWaiter:
     def _sweep(self) -> None:
         now = time.monotonic()
         for call, future in list(self._futures.items()):
-            overdue = self._service.overdue(call, now) if isinstance(call, Call) else None
+            overdue = self._service.overdue(call, now)
             if overdue is not None and not future.done():
                 future.set_result(overdue)
         self._is_sweeping = bool(self._futures)
@@ -99,10 +100,7 @@ class ThreadWaiter:
         self._is_finished = threading.Event()
 
     def finished(self, call: Pending) -> None:
-        """Returns when `call` is finished. Raises DeadlineExceeded when it is overdue."""
-        if not isinstance(call, Call):
-            self._is_finished.wait()
-            return
+        """Returns when `call` is finished. Raises what `overdue` says when it is."""
         left_s = call.deadline - time.monotonic()
         while not self._is_finished.wait(max(left_s, 0.0)):
             overdue = self._service.overdue(call, time.monotonic())
@@ -112,7 +110,9 @@ class ThreadWaiter:
 
     def soon(self, serve: Serve, key: Hashable) -> None:
         """See `Waiter.soon`: it has nothing else to do."""
-        serve([key])
+        keys: Sequence[Hashable] = [key]
+        while keys:
+            keys = serve(keys)
 
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
