@@ -59,6 +59,7 @@ class Journal:
         # Its own, whichever thread commits. A parent's is left alone: closing it here would harm the parent.
         self._inherited = getattr(self, "_database", None)
         self._database: BaseDatabaseWrapper | None = None
+        self._is_patient = True
         self._begin_chain()
 
     def _begin_chain(self) -> None:
@@ -82,7 +83,8 @@ class Journal:
         if self._database is None or self._database.connection is None:
             return False
         try:
-            batch = self._written(self._database, group.entries, is_patient=False)
+            self._be_patient(self._database, False)
+            batch = self._written(self._database, group.entries)
         # Nothing is committed yet. The thread does it once more, and says what is wrong if it is wrong again.
         except Exception:  # noqa: BLE001
             self._disconnect()
@@ -101,6 +103,7 @@ class Journal:
         calls = [call for group in groups for call in group.calls]
         try:
             database = self._connected()
+            self._be_patient(database, True)
             batch = self._written_again(database, [entry for group in groups for entry in group.entries])
             self._make_durable(database, batch)
         # The outermost edge of this thread: whatever it was, whoever waits is told, and the next are committed.
@@ -125,10 +128,15 @@ class Journal:
             self._disconnect()
             return self._written(self._connected(), entries)
 
-    def _written(self, database: BaseDatabaseWrapper, entries: list[Entry], *, is_patient: bool = True) -> Batch:
+    def _written(self, database: BaseDatabaseWrapper, entries: list[Entry]) -> Batch:
         batch = Batch(self._writer_id, self._seq + 1, len(entries), chained(self._head, entries), now())
-        self._writer.write(database, batch, entries, is_patient=is_patient)
+        self._writer.write(database, batch, entries)
         return batch
+
+    def _be_patient(self, database: BaseDatabaseWrapper, is_patient: bool) -> None:
+        if self._is_patient != is_patient:
+            self._writer.be_patient(database, is_patient)
+            self._is_patient = is_patient
 
     def _make_durable(self, database: BaseDatabaseWrapper, batch: Batch) -> None:
         self._writer.commit(database)
@@ -145,7 +153,9 @@ class Journal:
             self._database = connection.copy()
             # Whoever commits has it to himself (see `GroupCommit`).
             self._database.inc_thread_sharing()
-        self._database.ensure_connection()
+        if self._database.connection is None:
+            self._database.ensure_connection()
+            self._is_patient = True
         return self._database
 
     def _disconnect(self) -> None:

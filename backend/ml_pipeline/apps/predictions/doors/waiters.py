@@ -54,7 +54,8 @@ class LoopWaiter:
             return
         self._keys.append(key)
         if len(self._keys) == 1:
-            self.loop.call_soon(self._serve, serve, self._awaited, MOST_ROUNDS)
+            # Whoever asks will be awaited himself, which is no news.
+            self.loop.call_soon(self._serve, serve, self._awaited + 1, MOST_ROUNDS)
 
     def _serve(self, serve: Serve, awaited: int, rounds: int) -> None:
         if self._awaited > awaited and rounds:

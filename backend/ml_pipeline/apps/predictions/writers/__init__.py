@@ -49,13 +49,12 @@ class Writer(Protocol):
 
     IS_LOCAL: bool
 
-    def write(
-        self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True
-    ) -> None:
-        """A transaction is open, with `batch` and `entries` in it. Raises django.db.Error.
+    def be_patient(self, connection: BaseDatabaseWrapper, is_patient: bool) -> None:
+        """Whether `write` waits for other writers of a local database, as at first, or fails at once."""
+        ...
 
-        Without patience it fails where other writers of a local database would have to be waited for.
-        """
+    def write(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+        """A transaction is open, with `batch` and `entries` in it. Raises django.db.Error."""
         ...
 
     def commit(self, connection: BaseDatabaseWrapper) -> None:

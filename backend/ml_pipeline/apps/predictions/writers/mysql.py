@@ -24,7 +24,11 @@ _BATCH = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS)
 _ENTRY = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS)
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True) -> None:
+def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
+    """See `Writer.be_patient`: others lock nothing that a batch needs."""
+
+
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
     """See `Writer.write`."""
     database: Any = connection.connection
     with connection.wrap_database_errors:

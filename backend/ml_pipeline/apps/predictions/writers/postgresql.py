@@ -20,7 +20,11 @@ _ENTRIES = f"COPY {writers.table(MLRequest)} ({writers.ENTRY_COLUMNS}) FROM STDI
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True) -> None:
+def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
+    """See `Writer.be_patient`: others lock nothing that a batch needs."""
+
+
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
     """See `Writer.write`."""
     database: Any = connection.connection
     with connection.wrap_database_errors, database.cursor() as cursor:

@@ -24,14 +24,19 @@ def _insert(table: str, columns: str, rows: int) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES {', '.join([values] * rows)}"  # noqa: S608
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *, is_patient: bool = True) -> None:
+def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
+    """See `Writer.be_patient`."""
+    patience_s = connection.settings_dict["OPTIONS"]["timeout"] if is_patient else 0
+    database: Any = connection.connection
+    with connection.wrap_database_errors:
+        database.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
+
+
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
     """See `Writer.write`. The write lock is taken first, and waited for, instead of in the middle."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
-        if is_patient:
-            database.execute("BEGIN IMMEDIATE")
-        else:
-            _begin_at_once(database, connection.settings_dict["OPTIONS"]["timeout"])
+        database.execute("BEGIN IMMEDIATE")
         insert = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS, 1)
         batch_id = database.execute(insert, (batch.writer.hex, *batch[1:])).lastrowid
         rows = writers.placed(entries, batch_id)
@@ -39,14 +44,6 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], *
             part = rows[begin : begin + ROWS_A_STATEMENT]
             insert = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS, len(part))
             database.execute(insert, [value for row in part for value in row])
-
-
-def _begin_at_once(database: Any, patience_s: float) -> None:
-    database.execute("PRAGMA busy_timeout=0")
-    try:
-        database.execute("BEGIN IMMEDIATE")
-    finally:
-        database.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
