@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -180,7 +181,7 @@ class Life(RuleBasedStateMachine):
     def answer(self, name: str, asked: Asked) -> Kind:
         """Who answered, having checked that it was that one and that the log has it."""
         waiter = ThreadWaiter(SERVICE)
-        call = SERVICE.begin(GRANT, Question(name, Selection(*asked)), OneRow(), waiter)
+        call = SERVICE.begin(GRANT, Question(name, Selection(*asked)), OneRow(), waiter, time.monotonic())
         waiter.finished(call)
         if call.error is not None:
             raise call.error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -93,10 +92,11 @@ class Call(Work):
         signature: Signature,
         grant: Grant,
         waiter: Waiter,
+        since: float,
         deadline_s: float,
     ) -> None:
-        self.started = time.monotonic()
-        super().__init__(decoded.rows, self.started + deadline_s)
+        self.started = since
+        super().__init__(decoded.rows, since + deadline_s)
         self.is_listed = decoded.listed
         self.route, self.revision, self.signature = route, revision, signature
         self.question, self.grant, self.waiter = question, grant, waiter

@@ -140,13 +140,16 @@ class PredictionService:
             raise Forbidden(f"This needs the scope {scope!r}.")
         return grant
 
-    def begin(self, grant: Grant, question: Question, body: Body, waiter: Waiter) -> Call:
+    def begin(self, grant: Grant, question: Question, body: Body, waiter: Waiter, since: float) -> Call:
         """The call, under way; `waiter` is woken when it is finished. An algorithm that is not loaded is loaded first.
 
-        Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady, Overloaded, and what `body.decode` raises. A finished
+        It has come at `since`, on the monotonic clock. Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady,
+        Overloaded, DeadlineExceeded when it is late by now, and what `body.decode` raises. A finished
         call's `error` is JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids,
         AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
         """
+        if time.monotonic() > since + self.deadline_s:
+            raise DeadlineExceeded("Too much waits to be read; it was not asked in time.")
         snapshot = self._keeper.snapshot
         route = snapshot.route(question.endpoint, question.selection)
         key = (route.algorithm_id, route.digest)
@@ -160,6 +163,7 @@ class PredictionService:
             signature=algorithm.signature,
             grant=grant,
             waiter=waiter,
+            since=since,
             deadline_s=self.deadline_s,
         )
         if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import functools
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 from weakref import WeakValueDictionary
 
 from django.core.handlers.asgi import ASGIHandler
 
-from ml_pipeline.apps.ml import work
 from ml_pipeline.apps.predictions.calls import Call, Question
-from ml_pipeline.apps.predictions.doors import bodies, exchange, heads
+from ml_pipeline.apps.predictions.doors import bodies, exchange
+from ml_pipeline.apps.predictions.doors.arrivals import Arrival, ClientGone, Receive, Room
 from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.apps.predictions.doors.waiters import LoopWaiter
@@ -23,7 +24,6 @@ from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.errors import DeadlineExceeded, MLPipelineError
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
@@ -33,9 +33,6 @@ THREADS, INLINE_BYTES = 4, 50_000
 SLOW_THREADS = 64
 # What is larger is written to a file, as much at a time, and never by the thread that all requests share.
 PIECE_BYTES = 1_000_000
-# A refused upload is read and thrown away for a moment, or the client would see a reset instead of the reply.
-DRAIN_S = 5.0
-MAX_WAITING_BYTES = 200_000_000
 
 
 class Handed:
@@ -58,10 +55,6 @@ class DjangoHandler(ASGIHandler):
         return receive.body
 
 
-class ClientGone(Exception):
-    """The client went away before its body was complete."""
-
-
 class AsgiDoor:
     """An ASGI application in front of `django`."""
 
@@ -69,8 +62,8 @@ class AsgiDoor:
         self._exchange = exchange_
         self._django = django
         self._waiter: LoopWaiter | None = None
-        # Of requests that are not answered yet.
-        self._waiting_bytes = 0
+        # Whoever has no key must not take the room of those who have one.
+        self._room, self._room_elsewhere = Room(), Room()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._slow_threads = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="load")
         # Gone with the last request that waits in it.
@@ -101,35 +94,49 @@ class AsgiDoor:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head, upload = _head(scope), _Upload(receive)
+        head, arrival = _head(scope), Arrival(receive)
         try:
             admitted = self._exchange.admit(head)
             if isinstance(admitted, Elsewhere):
-                await self._hand_on(admitted, scope, upload, receive, send)
-                return
-            if self._waiting_bytes >= MAX_WAITING_BYTES:
-                raise work.overloaded()
-            body = await upload.read()
+                await self._hand_on(admitted, scope, arrival, receive, send)
+            else:
+                body = await arrival.read(admitted.limit_bytes, self._room)
+                reply = await self._reply(admitted, body)
+                if reply is not None:
+                    await _send(reply, send, with_body=head.method != "HEAD")
+                    return
+                with io.BytesIO(body) as file:
+                    await self._django(_measured(scope, len(body)), Handed(file, receive), send)
         except MLPipelineError as error:
-            await _refuse(exchange.error_reply(error), upload, send)
-            return
-        if isinstance(admitted, Telling) and admitted.value(body) is exchange.NOT_PLAIN:
-            with io.BytesIO(body) as file:
-                await self._django(_measured(scope, len(body)), Handed(file, receive), send)
-            return
-        await _send(await self._answered(admitted, body), send, with_body=head.method != "HEAD")
+            arrival.release()
+            await _refuse(exchange.error_reply(error), arrival, send, with_body=head.method != "HEAD")
+        finally:
+            arrival.release()
 
-    async def _hand_on(self, elsewhere: Elsewhere, scope: Scope, upload: _Upload, receive: Receive, send: Send) -> None:
+    async def _reply(self, admitted: Asked | Telling | Health, body: bytes) -> Reply | None:
+        # None where Django is to judge it.
+        if isinstance(admitted, Asked):
+            return await _replied(self._predicted(admitted, body))
+        if isinstance(admitted, Health):
+            return await _replied(self._health(admitted))
+        value = admitted.value(body)
+        return None if value is exchange.NOT_PLAIN else await _replied(self._told(admitted, value))
+
+    async def _hand_on(
+        self, elsewhere: Elsewhere, scope: Scope, arrival: Arrival, receive: Receive, send: Send
+    ) -> None:
         with self._exchange.uploads.place() if elsewhere.is_upload else contextlib.nullcontext():
-            body, size = await self._spooled(upload, elsewhere.limit_bytes)
+            body, size = await self._spooled(arrival, elsewhere)
             with body:
                 await self._django(_measured(scope, size), Handed(body, receive), send)
 
-    async def _spooled(self, upload: _Upload, limit_bytes: int) -> tuple[IO[bytes], int]:
+    async def _spooled(self, arrival: Arrival, elsewhere: Elsewhere) -> tuple[IO[bytes], int]:
         file: IO[bytes] | None = None
         held, written = bytearray(), 0
+        # Uploads have places instead.
+        room = None if elsewhere.is_upload else self._room_elsewhere
         try:
-            async for part in upload.parts(limit_bytes):
+            async for part in arrival.parts(elsewhere.limit_bytes, room):
                 held += part
                 if len(held) >= PIECE_BYTES:
                     if file is None:
@@ -146,50 +153,39 @@ class AsgiDoor:
             raise
         return file, written
 
-    async def _answered(self, admitted: Asked | Telling | Health, body: bytes) -> Reply:
-        # The outermost edge of this door: every failure is a reply too.
-        try:
-            if isinstance(admitted, Asked):
-                return await self._predicted(admitted, body)
-            if isinstance(admitted, Telling):
-                return await self._told(admitted, body)
-            # Health checks must not wait behind predictions: one asks nobody, the other in a thread of its own.
-            if admitted.path == "/healthz":
-                return self._exchange.health(admitted)
-            return await asyncio.to_thread(self._exchange.health, admitted)
-        except MLPipelineError as error:
-            return exchange.error_reply(error)
-        except Exception as error:  # noqa: BLE001
-            return exchange.unforeseen(error)
+    async def _health(self, health: Health) -> Reply:
+        # Health checks must not wait behind predictions: one asks nobody, the other in a thread of its own.
+        if health.path == "/healthz":
+            return self._exchange.health(health)
+        return await asyncio.to_thread(self._exchange.health, health)
 
     def _loop_waiter(self) -> LoopWaiter:
         if self._waiter is None or self._waiter.loop is not asyncio.get_running_loop():
             self._waiter = LoopWaiter(self._exchange.service)
         return self._waiter
 
-    async def _told(self, telling: Telling, body: bytes) -> Reply:
+    async def _told(self, telling: Telling, value: Any) -> Reply:
         waiter = self._loop_waiter()
-        outcome = self._exchange.tell(telling, telling.value(body), waiter)
+        outcome = self._exchange.tell(telling, value, waiter)
         await waiter.finished(outcome)
         return exchange.told(outcome)
 
     async def _predicted(self, asked: Asked, body: bytes) -> Reply:
+        since = time.monotonic()
         question, waiter = asked.question(), self._loop_waiter()
-        self._waiting_bytes += len(body)
-        try:
-            if len(body) > INLINE_BYTES or self._exchange.service.is_absent(question):
-                call = await self._begun_apart(asked, question, body, waiter)
-            else:
-                call = self._exchange.begin(asked, question, body, waiter)
-            await waiter.finished(call)
-        finally:
-            self._waiting_bytes -= len(body)
+        if len(body) > INLINE_BYTES or self._exchange.service.is_absent(question):
+            call = await self._begun_apart(asked, question, body, waiter, since)
+        else:
+            call = self._exchange.begin(asked, question, body, waiter, since)
+        await waiter.finished(call)
         return exchange.finished(call)
 
-    async def _begun_apart(self, asked: Asked, question: Question, body: bytes, waiter: LoopWaiter) -> Call:
+    async def _begun_apart(
+        self, asked: Asked, question: Question, body: bytes, waiter: LoopWaiter, since: float
+    ) -> Call:
         # In a thread, and what has to be loaded first one at a time an algorithm: however many ask, nobody else waits.
         service, loop = self._exchange.service, asyncio.get_running_loop()
-        arguments = (asked, question, body, waiter)
+        arguments = (asked, question, body, waiter, since)
         if not service.is_absent(question):
             return await loop.run_in_executor(self._threads, self._exchange.begin, *arguments)
         turn = self._turns.setdefault((question.endpoint, question.selection), asyncio.Lock())
@@ -204,54 +200,33 @@ class AsgiDoor:
             turn.release()
 
 
+async def _replied(answering: Awaitable[Reply]) -> Reply:
+    # The outermost edge of this door: every failure is a reply too.
+    try:
+        return await answering
+    except MLPipelineError as error:
+        return exchange.error_reply(error)
+    except Exception as error:  # noqa: BLE001
+        return exchange.unforeseen(error)
+
+
 def _head(scope: Scope) -> Head:
-    # Servers hand over lower-case names. Of a header that comes twice the first counts.
-    headers = dict(reversed(scope["headers"]))
-    return Head(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
+    # Servers hand over lower-case names.
+    headers = dict(scope["headers"])
+    if len(headers) != len(scope["headers"]):
+        headers = _joined(scope["headers"])
+    path, root = scope["path"], scope.get("root_path")
+    if root:
+        path = path.removeprefix(root)
+    return Head(scope["method"], path, scope["query_string"].decode("latin-1"), headers)
 
 
-class _Upload:
-    """A request's body on its way in."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._more = True
-        self._size = 0
-
-    async def read(self) -> bytes:
-        """The whole body. Raises BodyTooLarge, and ClientGone when it never ends."""
-        # Nearly always it comes in one piece.
-        first = await self._bounded(heads.MAX_BODY_BYTES)
-        if not self._more:
-            return first
-        return b"".join([first, *[part async for part in self.parts(heads.MAX_BODY_BYTES)]])
-
-    async def parts(self, limit_bytes: int) -> AsyncIterator[bytes]:
-        """The body as it comes in. Raises BodyTooLarge, and ClientGone when it never ends."""
-        while self._more:
-            yield await self._bounded(limit_bytes)
-
-    async def drain(self) -> None:
-        """Reads on for a moment and throws away what comes."""
-        with contextlib.suppress(TimeoutError, ClientGone):
-            async with asyncio.timeout(DRAIN_S):
-                while self._more:
-                    await self._part()
-
-    async def _bounded(self, limit_bytes: int) -> bytes:
-        part = await self._part()
-        self._size += len(part)
-        if self._size > limit_bytes:
-            raise heads.too_large(limit_bytes)
-        return part
-
-    async def _part(self) -> bytes:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        self._more = message.get("more_body", False)
-        part: bytes = message.get("body", b"")
-        return part
+def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    # As WSGI servers and Django have a header that comes several times.
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        headers[name] = headers[name] + b"," + value if name in headers else value
+    return headers
 
 
 def _measured(scope: Scope, size: int) -> Scope:
@@ -268,11 +243,11 @@ async def _send(reply: Reply, send: Send, *, with_body: bool = True) -> None:
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 
 
-async def _refuse(reply: Reply, upload: _Upload, send: Send) -> None:
+async def _refuse(reply: Reply, arrival: Arrival, send: Send, *, with_body: bool) -> None:
     reply.headers["Connection"] = "close"
     await send(_start(reply))
-    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
-    await upload.drain()
+    await send({"type": "http.response.body", "body": reply.body if with_body else b"", "more_body": True})
+    await arrival.drain()
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 # The one route of the control plane that takes more, from whoever has a key to use it.
 UPLOAD_PATH, UPLOAD_SCOPE = "/api/v1/mlalgorithms", "manage"
 HEALTH_PATHS = ("/healthz", "/readyz")
+# Whoever asks has nothing to say, and no key.
+MAX_HEALTH_BYTES = 1_000
+# A larger body is not looked at for being plain, since that is done where others wait.
+MAX_PLAIN_BYTES = 10_000
 _PREDICT = re.compile(r"/api/v1/([^/]+)/predict")
 _REQUEST = re.compile(r"/api/v1/mlrequests/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
@@ -48,6 +52,7 @@ class Health(NamedTuple):
     """A health check that may be made."""
 
     path: str
+    limit_bytes: int = MAX_HEALTH_BYTES
 
 
 class Asked(NamedTuple):
@@ -57,6 +62,7 @@ class Asked(NamedTuple):
     grant: Grant
     endpoint: str
     alias: str | None
+    limit_bytes: int = MAX_BODY_BYTES
 
     def question(self) -> Question:
         """What is asked. Raises MalformedInput, UnknownParameter and InvalidInput."""
@@ -69,9 +75,12 @@ class Telling(NamedTuple):
     head: Head
     grant: Grant
     request_id: UUID
+    limit_bytes: int = MAX_BODY_BYTES
 
     def value(self, body: bytes) -> Any:
         """The outcome told; NOT_PLAIN where the body is anything but `feedback` and a value, which Django judges."""
+        if len(body) > MAX_PLAIN_BYTES:
+            return NOT_PLAIN
         try:
             given = EncodedBody.of(self.head, body).value()
         except MLPipelineError:
@@ -104,7 +113,7 @@ class Exchange:
         """
         if head.path in HEALTH_PATHS:
             _refuse_method(head.method, ("GET", "HEAD"))
-            heads.check_length(head)
+            heads.check_length(head, MAX_HEALTH_BYTES)
             return Health(head.path)
         match = _PREDICT.fullmatch(head.path)
         if match is None or match[1] in names.RESERVED:
@@ -137,9 +146,9 @@ class Exchange:
             return Elsewhere()
         return Elsewhere(max(self._upload_bytes, MAX_BODY_BYTES), is_upload=True)
 
-    def begin(self, asked: Asked, question: Question, body: bytes, waiter: Waiter) -> Call:
+    def begin(self, asked: Asked, question: Question, body: bytes, waiter: Waiter, since: float) -> Call:
         """The call, under way (see the service). Raises what it raises."""
-        return self.service.begin(asked.grant, question, EncodedBody.of(asked.head, body), waiter)
+        return self.service.begin(asked.grant, question, EncodedBody.of(asked.head, body), waiter, since)
 
     def tell(self, telling: Telling, value: Any, waiter: Waiter) -> Outcome:
         """The outcome, on its way into the database."""

@@ -43,4 +43,5 @@ def check_length(head: Head, limit_bytes: int = MAX_BODY_BYTES) -> None:
 
 def too_large(limit_bytes: int = MAX_BODY_BYTES) -> BodyTooLarge:
     """The refusal of a body over the limit."""
-    return BodyTooLarge(f"The body is larger than {limit_bytes // 1_000_000} MB.", {"limit_bytes": limit_bytes})
+    limit = f"{limit_bytes // 1_000_000} MB" if limit_bytes >= 1_000_000 else f"{limit_bytes:,} bytes"
+    return BodyTooLarge(f"The body is larger than {limit}.", {"limit_bytes": limit_bytes})

@@ -48,38 +48,40 @@ class WsgiDoor:
             admitted = self._exchange.admit(head)
             if isinstance(admitted, Elsewhere):
                 return self._hand_on(admitted, head, environ, start_response)
-            body = b"".join(_body(environ, head, heads.MAX_BODY_BYTES))
+            body = b"".join(_body(environ, head, admitted.limit_bytes))
         except MLPipelineError as error:
             return _refuse(exchange.error_reply(error), environ, start_response)
-        if isinstance(admitted, Telling) and admitted.value(body) is exchange.NOT_PLAIN:
+        value = admitted.value(body) if isinstance(admitted, Telling) else None
+        if value is exchange.NOT_PLAIN:
             return self._django(_measured(environ, io.BytesIO(body), len(body)), start_response)
-        reply = self._answered(admitted, body)
+        reply = self._answered(admitted, body, value)
         _start(reply, start_response)
         return [b"" if head.method == "HEAD" else reply.body]
 
-    def _answered(self, admitted: Asked | Telling | Health, body: bytes) -> Reply:
+    def _answered(self, admitted: Asked | Telling | Health, body: bytes, value: Any) -> Reply:
         # The outermost edge of this door: every failure is a reply too.
         try:
             if isinstance(admitted, Telling):
-                return self._told(admitted, body)
+                return self._told(admitted, value)
             return self._predicted(admitted, body) if isinstance(admitted, Asked) else self._exchange.health(admitted)
         except MLPipelineError as error:
             return exchange.error_reply(error)
         except Exception as error:  # noqa: BLE001
             return exchange.unforeseen(error)
 
-    def _told(self, telling: Telling, body: bytes) -> Reply:
+    def _told(self, telling: Telling, value: Any) -> Reply:
         waiter = ThreadWaiter(self._exchange.service)
-        outcome = self._exchange.tell(telling, telling.value(body), waiter)
+        outcome = self._exchange.tell(telling, value, waiter)
         waiter.finished(outcome)
         return exchange.told(outcome)
 
     def _predicted(self, asked: Asked, body: bytes) -> Reply:
+        since = time.monotonic()
         question, service = asked.question(), self._exchange.service
         slow = service.slow_algorithm(question)
         with contextlib.nullcontext() if slow is None else self._turns.turn(slow, service.deadline_s):
             waiter = ThreadWaiter(service)
-            call = self._exchange.begin(asked, question, body, waiter)
+            call = self._exchange.begin(asked, question, body, waiter, since)
             waiter.finished(call)
         return exchange.finished(call)
 
@@ -161,9 +163,18 @@ def _body(environ: Environ, head: Head, limit_bytes: int) -> Iterator[bytes]:
 
 
 def _pieces(stream: Any, wanted: int) -> Iterator[bytes]:
-    while wanted > 0 and (piece := stream.read(min(wanted, PIECE_BYTES))):
+    while wanted > 0 and (piece := _read(stream, min(wanted, PIECE_BYTES))):
         wanted -= len(piece)
         yield piece
+
+
+def _read(stream: Any, size: int) -> bytes:
+    try:
+        piece: bytes = stream.read(size)
+    # Each server has errors of its own for a client that pauses too long, goes away, or chunks its body wrongly.
+    except Exception as error:
+        raise MalformedInput("The body could not be read to its end.") from error
+    return piece
 
 
 def _refuse(reply: Reply, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
@@ -172,7 +183,7 @@ def _refuse(reply: Reply, environ: Environ, start_response: StartResponse) -> It
 
 
 def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
-    yield reply.body
+    yield b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body
     connection = next((environ[name] for name in SOCKETS if name in environ), None)
     # Without the socket nothing bounds the wait for a client that sends no more, and it would keep this thread.
     if connection is None:
@@ -187,7 +198,7 @@ def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
         for _ in _pieces(environ["wsgi.input"], wanted):
             if time.monotonic() > until:
                 break
-    except OSError:
+    except (OSError, MalformedInput):
         pass
     finally:
         with contextlib.suppress(OSError):
