@@ -137,7 +137,7 @@ def test_a_disk_that_was_slow_is_left_to_the_thread_for_a_while_and_then_tried_a
         settled(groups)
     assert disk.threads[0] == HERE
     tried_again = disk.threads.index(HERE, 1)
-    assert 10 < tried_again < 50
+    assert 5 < tried_again < 20
     assert set(disk.threads[1:tried_again]) == {"journal"}
     assert set(disk.threads[tried_again:]) == {HERE}
 

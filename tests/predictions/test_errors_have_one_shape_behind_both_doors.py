@@ -61,6 +61,7 @@ CASES = [
     Case("unknown parameter", 400, "unknown_parameter", "POST", PREDICT + "?versoin=1", person()),
     Case("unknown parameter of a write", 400, "unknown_parameter", "POST", "/api/v1/endpoints?a=1", '{"name": "a"}'),
     Case("unknown filter", 400, "unknown_parameter", "GET", "/api/v1/mlrequests?algoritm=1"),
+    Case("a health check with much to say", 413, "too_large", "GET", "/healthz", "x" * 2_000, scope=None),
     Case("no key", 401, "unauthenticated", "POST", PREDICT, person(), scope=None),
     Case("wrong key", 401, "unauthenticated", "POST", PREDICT, person(), {"X-Api-Key": "mlp_wrong"}, None),
     Case("not ASCII in the key", 401, "unauthenticated", "POST", PREDICT, person(), {"X-Api-Key": "clé"}, None),

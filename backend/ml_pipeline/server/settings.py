@@ -5,7 +5,7 @@ from __future__ import annotations
 import dj_database_url
 
 from ml_pipeline import __version__
-from ml_pipeline.server import configuration, mysql
+from ml_pipeline.server import configuration, mysql, postgresql
 
 _VALUES = configuration.read()
 
@@ -40,6 +40,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 10,
     }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["OPTIONS"] = postgresql.OPTIONS | DATABASES["default"].get("OPTIONS", {})
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["default"]["OPTIONS"] = mysql.OPTIONS | DATABASES["default"].get("OPTIONS", {})
 

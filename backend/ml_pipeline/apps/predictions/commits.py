@@ -48,7 +48,7 @@ class Turn(Protocol):
 
 
 class WriteTurn:
-    """Who writes to SQLite in this process. Its own lock is polled for and unfair; this one is neither."""
+    """Who writes to SQLite in this process. Its own lock is polled for; this one wakes whoever waits."""
 
     def __init__(self) -> None:
         self._begin()
@@ -122,6 +122,8 @@ class GroupCommit(Generic[T]):
         self._is_running = self._is_closed = self._is_committing = False
         # Seconds that a commit has waited of late.
         self._wait_s = 0.0
+        # When the one under way began, on the monotonic clock.
+        self._begun = 0.0
         self._changed = threading.Condition()
         self._emptied = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
 
@@ -140,6 +142,12 @@ class GroupCommit(Generic[T]):
                 return
             self._is_committing = True
         self._committed_at_once(group)
+
+    @property
+    def age_s(self) -> float:
+        """For how many seconds the thread has been committing what is under way; 0 when nothing is."""
+        with self._changed:
+            return time.monotonic() - self._begun if self._is_committing and self._begun else 0.0
 
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything that was handed over is committed, which is awaited."""
@@ -197,7 +205,8 @@ class GroupCommit(Generic[T]):
                 self._commit(groups)
             with self._changed:
                 # Whether it is quick by now is seen only by trying: here it waits for the other threads as well.
-                self._wait_s *= 0.95
+                self._wait_s *= 0.85
+                self._begun = 0.0
                 self._end(groups)
         connection.close()
 
@@ -210,4 +219,5 @@ class GroupCommit(Generic[T]):
                 groups.append(self._waiting.popleft())
                 rows += self._size(groups[-1])
             self._is_running = self._is_committing = bool(groups)
+            self._begun = time.monotonic()
             return groups

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
-from django.db import DataError, Error, IntegrityError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ml_pipeline.apps.predictions import writers
@@ -28,6 +28,10 @@ from ml_pipeline.errors import JournalUnavailable
 logger = logging.getLogger(__name__)
 
 GENESIS = "0" * 64
+# How long a commit may be under way before the journal counts as unavailable.
+STUCK_S = 5.0
+# Connections of parents: closing one here, or letting it go, would harm the parent.
+_inherited: list[BaseDatabaseWrapper | None] = []
 UNAVAILABLE = "The prediction could not be logged, so it is not answered."
 
 
@@ -56,8 +60,8 @@ class Journal:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        # Its own, whichever thread commits. A parent's is left alone: closing it here would harm the parent.
-        self._inherited = getattr(self, "_database", None)
+        # Its own, whichever thread commits.
+        _inherited.append(getattr(self, "_database", None))
         self._database: BaseDatabaseWrapper | None = None
         self._is_patient = True
         self._begin_chain()
@@ -70,6 +74,11 @@ class Journal:
     def submit(self, group: Group) -> None:
         """`group` is committed with whatever else waits, and told of. Raises JournalUnavailable without room for it."""
         self._commits.submit(group)
+
+    @property
+    def is_available(self) -> bool:
+        """Whether no commit has been under way for long."""
+        return self._commits.age_s < STUCK_S
 
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything is committed, which is awaited."""
@@ -109,8 +118,7 @@ class Journal:
         # The outermost edge of this thread: whatever it was, whoever waits is told, and the next are committed.
         except Exception as error:  # noqa: BLE001
             self._abandon(error)
-            if len(groups) > 1 and isinstance(error, DataError | IntegrityError):
-                # One of them may be the cause.
+            if len(groups) > 1 and self._may_be_of_one(error):
                 for group in groups:
                     self._commit_all([group])
                 return
@@ -147,6 +155,18 @@ class Journal:
         self._disconnect()
         # The commit may have happened all the same; a writer that cannot know starts a chain of its own.
         self._begin_chain()
+
+    def _may_be_of_one(self, error: Exception) -> bool:
+        # Not when the database is away, or full. A server may cut the connection to refuse a single large row.
+        if not isinstance(error, OperationalError | InterfaceError):
+            return True
+        if self._writer.IS_LOCAL:
+            return False
+        try:
+            self._connected()
+        except Error:
+            return False
+        return True
 
     def _connected(self) -> BaseDatabaseWrapper:
         if self._database is None:

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 POLL_INTERVAL_S = 0.25
 # Whoever made a change finds it served when he is answered, unless its load takes longer than this.
 PATIENCE_S = 10.0
+# After how long what failed to load is tried again at first, and at most.
+RETRY_S, MAX_RETRY_S = 5.0, 60.0
 # One that hangs must not keep the others waiting.
 LOADS_AT_ONCE = 4
 
@@ -70,6 +72,7 @@ class SnapshotKeeper:
         self._prepare = prepare
         self._beside = beside
         self._wanted = Wanted()
+        self._tried, self._retry_s = 0.0, RETRY_S
         self.snapshot = Snapshot()
         # The latest revision of which everything live is loaded: keys and routes are as the database says.
         self.served_revision = 0
@@ -133,7 +136,7 @@ class SnapshotKeeper:
                     wanted = Wanted(revision, keys.grants(), _routes(), _aliases())
                     # Nothing was committed while we read, so what we read is the state at that revision.
                     if revisions.current() == revision:
-                        self._wanted = wanted
+                        self._wanted, self._retry_s = wanted, RETRY_S
                         self._publish()
                         self._load_all()
             except (Error, Revision.DoesNotExist) as error:
@@ -151,16 +154,17 @@ class SnapshotKeeper:
             self._loaded.wait_for(lambda: awaited.isdisjoint(self._loading), left_s)
 
     def _load_all(self) -> None:
-        # What failed is tried again with each revision.
-        if any(route.is_isolated for route in self._wanted.routable.values()):
-            # It may have to wait for a process, and keys must not.
-            threading.Thread(target=self._prepare, name="snapshot-prepare", daemon=True).start()
+        # What failed is tried again with each revision, and now and then (see `_retry`).
+        self._tried = time.monotonic()
         absent = [route for route in self._wanted.live if not self._is_ready(route)]
         with self._loaded:
             for route in absent:
                 if route.algorithm_id not in self._loading:
-                    self._loading[route.algorithm_id] = time.monotonic()
                     threading.Thread(target=self._load, args=(route,), name="snapshot-load", daemon=True).start()
+                    self._loading[route.algorithm_id] = time.monotonic()
+        if any(route.is_isolated for route in self._wanted.routable.values()):
+            # It may have to wait for a process, and keys must not.
+            threading.Thread(target=self._prepare, name="snapshot-prepare", daemon=True).start()
 
     def _load(self, route: Route) -> None:
         try:
@@ -223,11 +227,21 @@ class SnapshotKeeper:
     def _is_routable(self, route: Route) -> bool:
         return any(route.algorithm_id == one.algorithm_id for one in self._wanted.endpoints.get(route.endpoint, ()))
 
+    def _retry(self) -> None:
+        # A store that was away for a moment must not keep an algorithm from serving until something else changes.
+        if self.served_revision == self._wanted.revision or time.monotonic() < self._tried + self._retry_s:
+            return
+        self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
+        with self._refreshing:
+            self._publish()
+            self._load_all()
+
     def _poll(self) -> None:
         reported = ""
         while not self._stopped.wait(POLL_INTERVAL_S):
             try:
                 self.refresh()
+                self._retry()
                 reported = ""
             except DatabaseUnavailable as error:
                 if error.message != reported:

@@ -80,7 +80,7 @@ def _recorded(outcomes: Sequence[Outcome]) -> list[Told]:
         return feedback.record_each(tellings)
     except Error:
         # As in the journal: what was cut while it lay idle has written nothing.
-        if connection.is_usable():
+        if connection.connection is not None and connection.is_usable():
             raise
         connection.close()
         return feedback.record_each(tellings)

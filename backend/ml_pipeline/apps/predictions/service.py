@@ -181,6 +181,9 @@ class PredictionService:
 
         `now` is monotonic, in seconds. What is being committed may be in the log all the same.
         """
+        if pending.is_finished:
+            # Who waits is about to be told.
+            return None
         if not isinstance(pending, Call):
             if now < pending.deadline + COMMIT_S:
                 return None
@@ -243,7 +246,7 @@ class PredictionService:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""
         snapshot = self._keeper.snapshot
         algorithms = [self._state(route) for route in snapshot.live]
-        answers = _database_answers()
+        answers = self._journal.is_available and _database_answers()
         loaded = not algorithms or any(self._state(route)["state"] == "ready" for route in snapshot.answering)
         return {
             "ready": bool(snapshot.revision) and loaded and answers and not self._draining,
