@@ -124,6 +124,29 @@ def test_any_step_may_fail(step: str) -> None:
     assert isinstance(failure.value.__cause__, LookupError)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Prediction(1, 0.5, (0.5, 0.5), None),  # type: ignore[arg-type]
+        Prediction("maybe", 0.5, (0.5, 0.5), None),
+        Prediction("no", float("nan"), (0.5, 0.5), None),
+        Prediction("no", 0.5, (0.5, float("inf")), None),
+        Prediction("no", "0.5", (0.5, 0.5), None),  # type: ignore[arg-type]
+        Prediction("no", np.float32(0.5), (0.5, 0.5), None),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_a_class_of_ones_own_answers_with_labels_and_finite_numbers(wrong: Prediction) -> None:
+    right = Prediction("no", 0.5, (0.5, 0.5), None)
+
+    class Own(Algorithm):
+        def postprocess(self, output: Any) -> list[Prediction]:
+            return [right, wrong, right]
+
+    with pytest.raises(AlgorithmFailed):
+        Own(BINARY, Fixed(GOOD)).compute_prediction(ROWS)
+
+
 def test_two_classes_give_the_probability_of_the_second() -> None:
     assert computed(BINARY, GOOD) == [
         Prediction("no", 0.5, (0.5, 0.5), None),

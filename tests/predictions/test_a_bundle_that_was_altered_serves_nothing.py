@@ -104,3 +104,16 @@ def test_what_cannot_load_never_replaces_what_serves(home: Home, start: Callable
         assert client.post("/api/v1/endpoints/income_classifier/rollback").status_code == 201
         assert server.predict(PERSON).json()["algorithm"] == "random_forest"
     assert "decision_tree 0.0.1 cannot serve income_classifier" in server.log
+
+
+def test_what_could_not_be_loaded_serves_once_it_can(home: Home, start: Callable[..., Server]) -> None:
+    alter(home, "decision_tree")
+    server = start()
+    with server.client() as client:
+        tree = client.get("/api/v1/mlalgorithms?name=decision_tree").json()[0]["id"]
+        body = {"parent_mlalgorithm": tree, "status": "production"}
+        assert client.post("/api/v1/mlalgorithmstatuses", json=body).status_code == 201
+    assert server.predict(PERSON).json()["algorithm"] == "random_forest"
+    # The same bit once more: it is what it was. Nothing else changes.
+    alter(home, "decision_tree")
+    wait_until(lambda: server.predict(PERSON).json()["algorithm"] == "decision_tree", 30)

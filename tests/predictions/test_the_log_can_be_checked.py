@@ -115,3 +115,43 @@ def test_a_forked_process_is_a_writer_of_its_own(logged_home: Home) -> None:
     checked = log_chains.checked(logged_home)
     assert sum(batch.rows for batch in checked) == 40
     assert all(batch.holds for batch in checked)
+
+
+TOGETHER = """
+import django
+django.setup()
+from concurrent.futures import Future
+from uuid import uuid4
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+from ml_pipeline.apps.predictions.commits import WriteTurn
+from ml_pipeline.apps.predictions.journal import Entry, Group, Journal, now
+
+class Told:
+    def __init__(self):
+        self.finished, self.error, self.waiter = Future(), None, self
+    def wake(self, calls):
+        self.finished.set_result(None)
+
+algorithm = MLAlgorithm.objects.first().pk
+good = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
+calls = [Told() for _ in range(3)]
+entries = [good, good._replace(id=uuid4().hex, %s), good._replace(id=uuid4().hex)]
+turn = WriteTurn()
+journal = Journal(turn)
+# They gather while somebody else writes.
+with turn:
+    for entry, call in zip(entries, calls):
+        journal.submit(Group([entry], [call]))
+for call in calls:
+    call.finished.result(30)
+print([call.error is None for call in calls])
+assert journal.close(30)
+"""
+
+
+@pytest.mark.parametrize("bad", ["unit=object()", "outcome=None"])
+def test_what_no_database_can_hold_fails_alone(logged_home: Home, bad: str) -> None:
+    assert logged_home.python(TOGETHER % bad).splitlines()[-1] == "[True, False, True]"
+    checked = log_chains.checked(logged_home)
+    assert sum(batch.rows for batch in checked) == 2
+    assert all(batch.holds for batch in checked)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import isfinite
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -112,7 +113,18 @@ class Algorithm:
             raise AlgorithmFailed("The algorithm failed on this input.") from error
         if len(predictions) != len(rows):
             raise AlgorithmFailed(f"The algorithm returned {len(predictions)} answers for {len(rows)} rows.")
+        if type(self).postprocess is not Algorithm.postprocess:
+            for prediction in predictions:
+                self._check(prediction)
         return predictions
+
+    def _check(self, prediction: Prediction) -> None:
+        # What a class of one's own makes is told and logged with that of others, whom it must not harm.
+        if prediction.label is not None and prediction.label not in self.signature.labels:
+            raise AlgorithmFailed(f"The algorithm named the label {prediction.label!r:.60}, which is none of its own.")
+        numbers = (prediction.probability, prediction.value, *(prediction.probabilities or ()))
+        if not all(number is None or (isinstance(number, float | int) and isfinite(number)) for number in numbers):
+            raise AlgorithmFailed("The algorithm returned a value that is not a finite number.")
 
 
 def _named(output: Output, labels: int) -> npt.NDArray[np.intp]:
