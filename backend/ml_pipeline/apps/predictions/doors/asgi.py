@@ -114,13 +114,18 @@ class AsgiDoor:
             arrival.release()
 
     async def _reply(self, admitted: Asked | Telling | Health, body: bytes) -> Reply | None:
-        # None where Django is to judge it.
-        if isinstance(admitted, Asked):
-            return await _replied(self._predicted(admitted, body))
-        if isinstance(admitted, Health):
-            return await _replied(self._health(admitted))
-        value = admitted.value(body)
-        return None if value is exchange.NOT_PLAIN else await _replied(self._told(admitted, value))
+        # None where Django is to judge it. The outermost edge of this door: every failure is a reply too.
+        try:
+            if isinstance(admitted, Asked):
+                return await self._predicted(admitted, body)
+            if isinstance(admitted, Health):
+                return await self._health(admitted)
+            value = admitted.value(body)
+            return None if value is exchange.NOT_PLAIN else await self._told(admitted, value)
+        except MLPipelineError as error:
+            return exchange.error_reply(error)
+        except Exception as error:  # noqa: BLE001
+            return exchange.unforeseen(error)
 
     async def _hand_on(
         self, elsewhere: Elsewhere, scope: Scope, arrival: Arrival, receive: Receive, send: Send
@@ -198,16 +203,6 @@ class AsgiDoor:
             return await loop.run_in_executor(self._slow_threads, self._exchange.begin, *arguments)
         finally:
             turn.release()
-
-
-async def _replied(answering: Awaitable[Reply]) -> Reply:
-    # The outermost edge of this door: every failure is a reply too.
-    try:
-        return await answering
-    except MLPipelineError as error:
-        return exchange.error_reply(error)
-    except Exception as error:  # noqa: BLE001
-        return exchange.unforeseen(error)
 
 
 def _head(scope: Scope) -> Head:
