@@ -71,6 +71,17 @@ def test_10_mb_are_read(server: Server) -> None:
         assert client.post(PREDICT, content=content.ljust(10_000_001)).status_code == 413
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+def test_a_health_check_has_1000_bytes_at_most(server: Server, path: str, chunked: bool) -> None:
+    for size, status in ((1_000, 200), (1_001, 413)):
+        with server.client(None) as client:
+            content = b" " * size
+            reply = client.request("GET", path, content=pieces(content, 100) if chunked else content)
+        assert reply.status_code == status, reply.text
+    assert (reply.json()["error"]["code"], reply.json()["error"]["details"]) == ("too_large", {"limit_bytes": 1_000})
+
+
 def test_an_upload_without_a_key_is_refused_before_it_is_sent(server: Server) -> None:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 9000000\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
