@@ -25,6 +25,8 @@ def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
     """Rows that are really committed: nobody waits inside a transaction. Tidied up, and no other table emptied."""
     with django_db_blocker.unblock():
         yield
+        if processes._own.process is not None:
+            processes.remove(processes._own.process)
         ServingProcess.objects.all().delete()
 
 
@@ -169,6 +171,52 @@ def test_who_leaves_and_who_comes_meanwhile_is_counted() -> None:
 
     clock.at_s, clock.then = 1.0, change
     assert awaited(7, 60, clock) == (1, 1)
+
+
+def test_who_is_late_for_a_report_is_waited_for_until_he_is_clearly_dead() -> None:
+    reported(7)
+    late = reported(6)
+    seen_ago(late, 12)
+    assert awaited(7, 0, Clock()) == (1, 2)
+    seen_ago(late, processes.LIVE_S + 1)
+    assert awaited(7, 0, Clock()) == (1, 1)
+
+
+def entered(revision: int, clock: Clock) -> UUID:
+    """This very process serves."""
+    process = uuid4()
+    processes.enter(process, clock=clock)
+    processes.report(process, revision=revision)
+    return process
+
+
+def test_a_process_that_serves_counts_itself_whether_or_not_its_row_is_there() -> None:
+    clock = Clock()
+    own = entered(6, clock)
+    ServingProcess.objects.all().delete()
+    found = awaited(7, 1, clock)
+    assert (found, found.is_everywhere) == ((0, 1), False)
+    processes.report(own, revision=7)
+    assert awaited(7, 1, clock) == (1, 1)
+    processes.remove(own)
+    assert awaited(7, 1, clock) == (0, 0)
+
+
+def test_after_a_stall_of_the_database_those_that_were_live_before_have_their_time_again() -> None:
+    clock = Clock()
+    own, other = entered(6, clock), reported(6)
+    dead = reported(6)
+    clock.now_s += 100
+    for process, seconds in ((own, 100), (other, 102), (dead, 102 + processes.LIVE_S)):
+        seen_ago(process, seconds)
+    # The database answers again, and nobody was heard yet.
+    assert awaited(7, 0, clock) == (0, 2)
+    processes.report(own, revision=7)
+    assert awaited(7, 0, clock) == (1, 2)
+    # Whoever is not heard in that time is dead.
+    clock.now_s += processes.LIVE_S
+    seen_ago(other, 102 + processes.LIVE_S)
+    assert awaited(7, 0, clock) == (1, 1)
 
 
 def test_nobody_waits_inside_a_transaction() -> None:

@@ -41,6 +41,7 @@ class Presence:
 
     def enter(self) -> None:
         """The row is there, unless the database is away, and is kept up to date from now on."""
+        processes.enter(self._id)
         self._report()
         self._thread = threading.Thread(target=self._keep, name="presence", daemon=True)
         self._thread.start()
