@@ -50,6 +50,18 @@ def test_tables_that_compare_otherwise_are_named(home: Home, mariadb: MariaDB) -
     home.manage("migrate", "-v", "0")
 
 
+def test_tables_that_pad_are_named_though_they_are_binary_and_only_json_may(home: Home, mariadb: MariaDB) -> None:
+    database = home.database_url.rpartition("/")[2]
+    mariadb.execute(
+        "CREATE TABLE notes (body LONGTEXT, about JSON) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", database
+    )
+    assert "notes.body compares text by utf8mb4_bin" in refusal(home)
+    mariadb.execute("ALTER TABLE notes MODIFY body LONGTEXT COLLATE utf8mb4_nopad_bin", database)
+    home.manage("migrate", "-v", "0")
+    # Its own tables have columns of JSON, too.
+    home.manage("migrate", "-v", "0")
+
+
 def test_who_may_not_change_the_database_is_told_what_to_ask_for(home: Home, mariadb: MariaDB) -> None:
     database = home.database_url.rpartition("/")[2]
     user = f"{database}@'127.0.0.1'"

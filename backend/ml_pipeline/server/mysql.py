@@ -26,10 +26,19 @@ OPTIONS: Final[dict[str, Any]] = {
     "write_timeout": 60,
 }
 
-_OTHERS = """
-    SELECT table_name, column_name, collation_name FROM information_schema.columns
-    WHERE table_schema = DATABASE() AND collation_name NOT LIKE '%bin'
-    ORDER BY table_name, ordinal_position
+# Binary ones of either server that do not pad.
+_OTHERS = r"""
+    SELECT c.table_name, c.column_name, c.collation_name FROM information_schema.columns c
+    WHERE c.table_schema = DATABASE() AND c.collation_name NOT LIKE '%\_nopad\_bin'
+    AND c.collation_name <> 'utf8mb4_0900_bin' {} ORDER BY c.table_name, c.ordinal_position
+"""
+# MariaDB's type JSON is text of this collation, whatever the table's, with a check; nobody looks for such text.
+_JSON = """
+    AND NOT (c.collation_name = 'utf8mb4_bin' AND c.data_type = 'longtext' AND EXISTS (
+        SELECT 1 FROM information_schema.check_constraints k
+        WHERE k.constraint_schema = c.table_schema AND k.table_name = c.table_name
+        AND k.check_clause = CONCAT('json_valid(`', c.column_name, '`)')
+    ))
 """
 # Where the log's ids have a type of their own, their order must be that of time.
 _IN_ORDER = """
@@ -50,7 +59,10 @@ def prepare(*, using: str, **_: Any) -> None:
         if connection.features.has_native_uuid_field:
             _refuse_disorder(cursor)
         # Neither knows the other's: binary collations that do not pad.
-        _make_exact(cursor, "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin")
+        if connection.mysql_is_mariadb:
+            _make_exact(cursor, "utf8mb4_nopad_bin", _OTHERS.format(_JSON))
+        else:
+            _make_exact(cursor, "utf8mb4_0900_bin", _OTHERS.format(""))
 
 
 def _refuse_disorder(cursor: Any) -> None:
@@ -59,8 +71,8 @@ def _refuse_disorder(cursor: Any) -> None:
         raise CommandError("This MariaDB does not sort the log's ids by time. Take 10.11.5, 11.1.2 or a newer one.")
 
 
-def _make_exact(cursor: Any, wanted: str) -> None:
-    cursor.execute(_OTHERS)
+def _make_exact(cursor: Any, wanted: str, others: str) -> None:
+    cursor.execute(others)
     other = cursor.fetchone()
     if other is not None:
         raise CommandError(
