@@ -51,6 +51,8 @@ LIMITS = (
     ("changes waited for at once in one process", "apps.endpoints.api.waiting", "MAX_AT_ONCE", "changes"),
     ("interval at which a serving process reports", "apps.events.processes", "HEARTBEAT_S", "seconds"),
     ("time after which a silent process is dead", "apps.events.processes", "LIVE_S", "seconds"),
+    ("time from a signal until `serve` listens no more", "server.listening", "DRAIN_S", "seconds"),
+    ("time after that for what is under way", "server.listening", "GRACEFUL_SHUTDOWN_S", "seconds"),
     ("SQLite's log, from which length on it begins anew", "apps.predictions.checkpoints", "LIMIT_BYTES", "bytes"),
     (
         "size of a body from which on it is decoded apart, under ASGI",

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
 
+from ml_pipeline.apps.predictions import assembly
+
+# Between the signal and the end of listening: a load balancer that asks /readyz every other second has seen it twice.
+DRAIN_S = 5.0
 GRACEFUL_SHUTDOWN_S = 10
+
+logger = logging.getLogger(__name__)
 
 
 class PortInUse(Exception):
@@ -35,18 +44,39 @@ def address(host: str, port: int) -> str:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], drain_s: float) -> None:
         super().__init__(config)
         self._ready = ready
+        self._drain_s = drain_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Whoever says it twice does not wait, whichever signal he takes.
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
 
-def serve(host: str, port: int, ready: Callable[[], None]) -> None:
-    """Answers requests until SIGINT or SIGTERM, and calls `ready` once it does; returns when all is finished."""
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # ASGI's own shutdown comes only when nobody listens any more, so nobody would see that we are not ready.
+        assembly.exchange().service.resign()
+        if self._drain_s:
+            logger.info("Not ready any more; the end comes in %g s, or with a second signal.", self._drain_s)
+        until = time.monotonic() + self._drain_s
+        while time.monotonic() < until and not self.force_exit:
+            await asyncio.sleep(0.1)
+            await self.on_tick(0)
+        await super().shutdown(sockets)
+
+
+def serve(host: str, port: int, ready: Callable[[], None], *, drain_s: float = DRAIN_S) -> None:
+    """Answers requests until SIGINT or SIGTERM, and calls `ready` once it does; returns when all is finished.
+
+    After the signal it is not ready any more and answers for `drain_s` all the same, so that a load balancer sees it
+    before nobody listens. A second signal stops it at once.
+    """
     config = uvicorn.Config(
         "ml_pipeline.server.asgi:application",
         host=host,
@@ -58,7 +88,7 @@ def serve(host: str, port: int, ready: Callable[[], None]) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
-    _Server(config, ready).run()
+    _Server(config, ready, drain_s).run()
 
 
 @contextlib.contextmanager

@@ -115,9 +115,13 @@ class PredictionService:
         gc.freeze()
         gc.set_threshold(*COLLECTION)
 
-    def drain(self) -> None:
-        """Not ready any more: a load balancer should send nothing new. What is under way is finished."""
+    def resign(self) -> None:
+        """Not ready any more: a load balancer should send nothing new. What comes all the same is answered as ever."""
         self._draining = True
+
+    def drain(self) -> None:
+        """As `resign`, and no change is followed any more. What is under way is finished."""
+        self.resign()
         self._keeper.stop()
 
     def close(self) -> None:

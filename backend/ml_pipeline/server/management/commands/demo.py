@@ -63,7 +63,8 @@ class Command(BaseCommand):
             connection.close()
             address = listening.address(settings.HOST, settings.PORT)
             guide = demo_guide.text(address, command=sys.argv[0], secret=secret)
-            listening.serve(settings.HOST, settings.PORT, lambda: self._tell(guide))
+            # Nobody's load balancer looks at a demo, and Ctrl-C should be quick.
+            listening.serve(settings.HOST, settings.PORT, lambda: self._tell(guide), drain_s=0)
         self.stdout.write("\nStopped. Everything is kept in " + str(settings.HOME))
 
     def _train(self, research: Path) -> None:
