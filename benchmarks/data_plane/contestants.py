@@ -6,6 +6,7 @@ import dataclasses
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +26,10 @@ UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-acc
 
 
 class Ledger(Protocol):
-    """The log of predictions that a server keeps, looked at from outside."""
+    """What a server keeps of its requests, looked at from outside."""
 
-    def rows(self) -> int:
-        """How many predictions it holds."""
+    def rows(self, scope: str) -> int:
+        """How many predictions it holds, of the scope `predict`, or how much feedback."""
         ...
 
     def size_bytes(self) -> int:
@@ -62,6 +63,8 @@ class Running:
 
     def __init__(self, contestant: Contestant, folder: Path) -> None:
         self.contestant = contestant
+        # Scope to how many requests were answered and checked, outside of any load.
+        self.asked: Counter[str] = Counter()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         if contestant.cluster:
@@ -92,6 +95,7 @@ class Running:
             asks.check(self.url, self.headers(), questions)
         except (RunFailed, httpx.HTTPError) as error:
             raise RunFailed(f"{self.contestant.name}: {error}\n{self.process.last_words()}") from error
+        self.asked["predict"] += len(questions)
 
     def cpu_s(self) -> tuple[float, float]:
         """Processor seconds so far, of the server and of its database server."""

@@ -16,7 +16,8 @@ from benchmarks.data_plane.rounds import Shot
 from benchmarks.data_plane.stage import Stage
 
 CONNECTIONS, FEWER = (1, 32, 64), (1, 32)
-# Ids that feedback goes back to. Asked once, an id gets the other label the next time: each request writes a row.
+# Ids that feedback goes back to, none of which has any. Asked once, an id gets the other label the next time: each
+# request writes a row.
 FEEDBACK_IDS, PAGE = 20_000, 1_000
 OUTCOMES = ("<=50K", ">50K")
 
@@ -127,6 +128,7 @@ def _outcomes(running: Running) -> Sequence[Ask]:
             read = client.get(f"/api/v1/mlrequests/{one}", headers=running.headers("read"))
             if given.status_code != 200 or read.json().get("feedback") not in OUTCOMES:
                 raise RunFailed(f"feedback on {one}: {given.status_code} {given.text[:300]}, then {read.text[:300]}")
+            running.asked["feedback"] += 1
     return [
         Ask("PUT", f"/api/v1/mlrequests/{one}", f'{{"feedback": "{outcome}"}}') for outcome in OUTCOMES for one in ids
     ]
@@ -137,6 +139,6 @@ def _logged_ids(client: httpx.Client, headers: dict[str, str]) -> list[str]:
     address = f"/api/v1/mlrequests?limit={PAGE}"
     while address and len(ids) < FEEDBACK_IDS:
         page = client.get(address, headers=headers).raise_for_status()
-        ids += [row["id"] for row in page.json()]
+        ids += [row["id"] for row in page.json() if row["feedback"] is None]
         address = page.links.get("next", {}).get("url", "")
     return ids

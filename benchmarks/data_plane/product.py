@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.data_plane import machine
 from benchmarks.data_plane.asks import Ask
-from benchmarks.data_plane.competitors import SQLiteLedger
+from benchmarks.data_plane.competitors import TABLES, SQLiteLedger
 from benchmarks.data_plane.contestants import UVICORN, Contestant
 from benchmarks.data_plane.postgres import Cluster
 
@@ -62,9 +62,9 @@ class PostgresLedger:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def rows(self) -> int:
-        """How many predictions it holds."""
-        return self._number("SELECT count(*) FROM endpoints_mlrequest")
+    def rows(self, scope: str) -> int:
+        """How many predictions it holds, of the scope `predict`, or how much feedback."""
+        return self._number(f"SELECT count(*) FROM {TABLES[scope]}")  # noqa: S608
 
     def size_bytes(self) -> int:
         """The size of the database."""

@@ -39,7 +39,8 @@ request ends the run. The servers take turns, and those whose turn it is not are
 rounds, a ratio the median of the rounds' ratios.
 
 The product checks a key, validates the row, routes it, and has the prediction committed to disk before it answers; the
-run ends when fewer are in the log than were answered.
+run ends when a round's rows in the log are fewer than its answers, or more by over one a connection and load: so many
+may be under way when a load ends, and that far the comparison is not exact. Feedback is counted likewise.
 """
 SERVERS = """\
 The empty ASGI app, FastAPI and ML_Pipeline run on the same uvicorn with uvloop and httptools. FastAPI + ONNX Runtime

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data_plane import machine, wrk
 from benchmarks.data_plane.asks import Ask
+from benchmarks.data_plane.audits import Count, settled
 from benchmarks.data_plane.contestants import Contestant, Running
-from benchmarks.data_plane.errors import RunFailed
 
 CHECKED_BEFORE, CHECKED_AFTER = 50, 200
 WARM_UP_CONNECTIONS = 32
@@ -75,18 +76,18 @@ def play(plan: Plan, contestants: Sequence[Contestant], shots: Sequence[Shot]) -
 def _round(plan: Plan, contestants: Sequence[Contestant], shots: Sequence[Shot], found: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
         running = [_started(plan, one, stack, found[one.name]) for one in contestants]
-        books = [_booked(one) for one in running]
-        answered = [0] * len(running)
+        scopes = {shot.scope for shot in shots}
+        books = [_booked(one, scopes) for one in running]
         for shot in shots:
-            for place, one in enumerate(running):
+            for one, book in zip(running, books, strict=True):
                 figures = _taken(plan, one, shot)
                 found[one.contestant.name]["shots"][shot.name].append(figures)
-                answered[place] += figures["requests"] if shot.scope == "predict" else 0
-        for one, before, count in zip(running, books, answered, strict=True):
+                book.counts[shot.scope].add(int(figures["requests"]), shot.connections)
+        for one, book in zip(running, books, strict=True):
             own = found[one.contestant.name]
             own["memory_mb"].append(one.process.tree.memory_bytes() / 1e6)
             one.resume()
-            _audit(one, before, count, own)
+            _audit(one, book, own)
             one.check(_sampled(one.contestant.questions, CHECKED_AFTER))
             one.stop()
 
@@ -109,14 +110,26 @@ def _sampled(questions: Sequence[Ask], count: int) -> Sequence[Ask]:
     return random.Random(count).sample(questions, min(count, len(questions)))  # noqa: S311  (the same each time)
 
 
-def _booked(running: Running) -> tuple[int, int]:
-    ledger = running.contestant.ledger
+@dataclass(frozen=True)
+class Book:
+    """What a server's database held when the shots began, and what it was asked since; both by scope."""
+
+    rows: Mapping[str, int]
+    asked: Mapping[str, int]
+    size_bytes: int
+    counts: Mapping[str, Count]
+
+
+def _booked(running: Running, scopes: Iterable[str]) -> Book:
+    ledger, counts = running.contestant.ledger, {scope: Count() for scope in scopes}
     if ledger is None:
-        return 0, 0
+        return Book({}, {}, 0, counts)
     running.resume()
-    before = ledger.rows(), ledger.size_bytes()
+    # What the warm-up left under way is not part of it.
+    rows = {scope: settled(functools.partial(ledger.rows, scope)) for scope in scopes}
+    book = Book(rows, dict(running.asked), ledger.size_bytes(), counts)
     running.pause()
-    return before
+    return book
 
 
 def _taken(plan: Plan, running: Running, shot: Shot) -> dict[str, float]:
@@ -149,12 +162,13 @@ def _taken(plan: Plan, running: Running, shot: Shot) -> dict[str, float]:
     }
 
 
-def _audit(running: Running, before: tuple[int, int], answered: int, found: dict[str, Any]) -> None:
-    # Every answered prediction is in the log; those that were under way when wrk went away may be there too.
+def _audit(running: Running, book: Book, found: dict[str, Any]) -> None:
     ledger = running.contestant.ledger
     if ledger is None:
         return
-    logged = ledger.rows() - before[0]
-    if logged < answered:
-        raise RunFailed(f"{running.contestant.name} answered {answered} predictions and logged {logged}.")
-    found["row_bytes"].append((ledger.size_bytes() - before[1]) / logged)
+    for scope, count in book.counts.items():
+        # What a shot asked and checked by itself.
+        count.add(running.asked[scope] - book.asked.get(scope, 0))
+        count.check(ledger.rows(scope) - book.rows[scope], f"{running.contestant.name}, {scope}:")
+    logged = ledger.rows("predict") - book.rows["predict"]
+    found["row_bytes"].append((ledger.size_bytes() - book.size_bytes) / logged)

@@ -37,7 +37,7 @@ def run() -> dict[str, Any]:
             "postgresql": "15",
         },
         "feedback": {"contestants": feedback},
-        "workers": {"contestants": {f"workers-{number}": shots(1_000 * number, "64") for number in (1, 2)}},
+        "workers": {"contestants": {f"workers-{number}": shots(1_000 * number, "32", "64") for number in (1, 2)}},
         "rows": {"counts": [0, 1_000], "contestants": {f"rows-{count}": shots(1_000, "32") for count in (0, 1_000)}},
         "algorithms": {
             "counts": [1, 50],

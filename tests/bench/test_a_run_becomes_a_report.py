@@ -19,7 +19,7 @@ def test_claims_are_judged_by_the_rounds_ratios() -> None:
     (bound,) = [one for one in claims.claims(run()) if "one connection" in one.text]
     assert bound == (bound.text, "≤ 2.15 ms", "1.00 ms", True)
     assert judged["SQLite: rate of one algorithm among 50 live by that of it alone, 32 connections"] == ("0.60", False)
-    assert len(judged) == 12
+    assert len(judged) == 13
 
 
 def test_a_figure_is_the_median_of_the_rounds() -> None:
