@@ -34,6 +34,9 @@ PACKAGE = "ml_pipeline."
 # What is fixed in code: a name for people, where the constant is, its unit.
 LIMITS = (
     ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
+    ("size of a health check's body", "apps.predictions.doors.exchange", "MAX_HEALTH_BYTES", "bytes"),
+    ("bodies of requests not answered yet, with a key", "apps.predictions.doors.arrivals", "MAX_HELD_BYTES", "bytes"),
+    ("size of feedback that need not pass Django", "apps.predictions.doors.exchange", "MAX_PLAIN_BYTES", "bytes"),
     ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
     ("lines of feedback in bulk", "apps.endpoints.feedback", "MAX_ITEMS", "lines"),
     ("length of a unit", "apps.predictions.doors.questions", "MAX_UNIT", "characters"),
@@ -63,6 +66,8 @@ LIMITS = (
     ("threads that load what is asked for, under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
     ("threads that answer, one an algorithm, at most", "apps.ml.batching", "MAX_THREADS", "threads"),
     ("time that a batch may take in the thread of its requests", "apps.ml.batching", "QUICK_S", "seconds"),
+    ("rows of a commit in the thread of its requests", "apps.predictions.commits", "QUICK_ROWS", "rows"),
+    ("what such a commit may wait for the disk", "apps.predictions.commits", "QUICK_S", "seconds"),
     ("rows of one commit, unless a list has more", "apps.predictions.commits", "MOST_ROWS", "rows"),
     ("rows that may wait to be committed", "apps.predictions.commits", "ROOM_ROWS", "rows"),
     ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),

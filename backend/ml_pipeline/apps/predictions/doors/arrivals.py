@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from ml_pipeline.apps.ml import work
 from ml_pipeline.apps.predictions.doors import heads
+from ml_pipeline.errors import Overloaded
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -73,7 +73,7 @@ class Arrival:
         if room is not None:
             room.taken_bytes += len(part)
             if room.taken_bytes > room.limit_bytes:
-                raise work.overloaded()
+                raise Overloaded("Too many bytes of requests are under way; try again shortly.")
         if self._size > limit_bytes:
             raise heads.too_large(limit_bytes)
         return part
