@@ -6,7 +6,7 @@
 Every setting, route, error code and command has its place in docs/, and nothing is there that the code does not have:
 
 - settings: the table in settings.md, made from `server/configuration.py`; a full name elsewhere must be in the table;
-- fixed limits: the second table in settings.md, made from the constants named in `LIMITS`;
+- fixed limits: the second table in settings.md, made from the constants named in `limits.py`;
 - routes: a heading a route in api.md, such as `GET /api/v1/endpoints`;
 - error codes: a heading a code in errors.md, such as 404 `not_found`;
 - commands: a heading each in commands.md; a command named elsewhere must exist;
@@ -27,52 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import django
+from limits import LIMITS
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 PACKAGE = "ml_pipeline."
-# What is fixed in code: a name for people, where the constant is, its unit.
-LIMITS = (
-    ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
-    ("size of a health check's body", "apps.predictions.doors.exchange", "MAX_HEALTH_BYTES", "bytes"),
-    ("bodies of requests not answered yet, with a key", "apps.predictions.doors.arrivals", "MAX_HELD_BYTES", "bytes"),
-    ("size of feedback that need not pass Django", "apps.predictions.doors.exchange", "MAX_PLAIN_BYTES", "bytes"),
-    ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
-    ("lines of feedback in bulk", "apps.endpoints.feedback", "MAX_ITEMS", "lines"),
-    ("length of a unit", "apps.predictions.doors.questions", "MAX_UNIT", "characters"),
-    ("length of an algorithm's name or version", "apps.endpoints.algorithms", "MAX_NAME", "characters"),
-    ("length of a tag's value", "apps.endpoints.tags", "MAX_VALUE", "characters"),
-    ("length of an uploaded file's name", "apps.endpoints.storages", "MAX_FILE_NAME", "characters"),
-    ("size of an upload's metadata", "apps.endpoints.api.uploads", "MAX_METADATA", "bytes"),
-    ("uploads on their way in, in one process", "apps.predictions.doors.uploads", "MAX_AT_ONCE", "uploads"),
-    ("registrations at once in one process", "apps.endpoints.registrations", "MAX_AT_ONCE", "registrations"),
-    ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
-    ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
-    ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),
-    ("interval at which the revision is polled", "apps.predictions.keeper", "POLL_INTERVAL_S", "seconds"),
-    ("time that a change is waited for, at most", "apps.endpoints.api.waiting", "MAX_WAIT_S", "seconds"),
-    ("changes waited for at once in one process", "apps.endpoints.api.waiting", "MAX_AT_ONCE", "changes"),
-    ("interval at which a serving process reports", "apps.events.processes", "HEARTBEAT_S", "seconds"),
-    ("time after which a silent process is dead", "apps.events.processes", "LIVE_S", "seconds"),
-    ("time from a signal until `serve` listens no more", "server.listening", "DRAIN_S", "seconds"),
-    ("time after that for what is under way", "server.listening", "GRACEFUL_SHUTDOWN_S", "seconds"),
-    ("SQLite's log, from which length on it begins anew", "apps.predictions.checkpoints", "LIMIT_BYTES", "bytes"),
-    (
-        "size of a body from which on it is decoded apart, under ASGI",
-        "apps.predictions.doors.asgi",
-        "INLINE_BYTES",
-        "bytes",
-    ),
-    ("threads that load what is asked for, under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
-    ("threads that answer, one an algorithm, at most", "apps.ml.batching", "MAX_THREADS", "threads"),
-    ("time that a batch may take in the thread of its requests", "apps.ml.batching", "QUICK_S", "seconds"),
-    ("rows of a commit in the thread of its requests", "apps.predictions.commits", "QUICK_ROWS", "rows"),
-    ("what such a commit may wait for the disk", "apps.predictions.commits", "QUICK_S", "seconds"),
-    ("rows of one commit, unless a list has more", "apps.predictions.commits", "MOST_ROWS", "rows"),
-    ("rows that may wait to be committed", "apps.predictions.commits", "ROOM_ROWS", "rows"),
-    ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),
-    ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
-)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 ROUTE = re.compile(r"`([A-Z]+(?:, [A-Z]+)*) (/[^`]*)`")

@@ -1,0 +1,46 @@
+"""Limits: what is fixed in code, as docs/settings.md lists it."""
+
+from __future__ import annotations
+
+# What is fixed in code: a name for people, where the constant is, its unit.
+LIMITS = (
+    ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
+    ("size of a health check's body", "apps.predictions.doors.exchange", "MAX_HEALTH_BYTES", "bytes"),
+    ("bodies of requests not answered yet, with a key", "apps.predictions.doors.arrivals", "MAX_HELD_BYTES", "bytes"),
+    ("size of feedback that need not pass Django", "apps.predictions.doors.exchange", "MAX_PLAIN_BYTES", "bytes"),
+    ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
+    ("lines of feedback in bulk", "apps.endpoints.feedback", "MAX_ITEMS", "lines"),
+    ("length of a unit", "apps.predictions.doors.questions", "MAX_UNIT", "characters"),
+    ("length of an algorithm's name or version", "apps.endpoints.algorithms", "MAX_NAME", "characters"),
+    ("length of a tag's value", "apps.endpoints.tags", "MAX_VALUE", "characters"),
+    ("length of an uploaded file's name", "apps.endpoints.storages", "MAX_FILE_NAME", "characters"),
+    ("size of an upload's metadata", "apps.endpoints.api.uploads", "MAX_METADATA", "bytes"),
+    ("uploads on their way in, in one process", "apps.predictions.doors.uploads", "MAX_AT_ONCE", "uploads"),
+    ("registrations at once in one process", "apps.endpoints.registrations", "MAX_AT_ONCE", "registrations"),
+    ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
+    ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
+    ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),
+    ("interval at which the revision is polled", "apps.predictions.keeper", "POLL_INTERVAL_S", "seconds"),
+    ("time that a change is waited for, at most", "apps.endpoints.api.waiting", "MAX_WAIT_S", "seconds"),
+    ("changes waited for at once in one process", "apps.endpoints.api.waiting", "MAX_AT_ONCE", "changes"),
+    ("interval at which a serving process reports", "apps.events.processes", "HEARTBEAT_S", "seconds"),
+    ("time after which a silent process is dead", "apps.events.processes", "LIVE_S", "seconds"),
+    ("time from a signal until `serve` listens no more", "server.listening", "DRAIN_S", "seconds"),
+    ("time after that for what is under way", "server.listening", "GRACEFUL_SHUTDOWN_S", "seconds"),
+    ("SQLite's log, from which length on it begins anew", "apps.predictions.checkpoints", "LIMIT_BYTES", "bytes"),
+    (
+        "size of a body from which on it is decoded apart, under ASGI",
+        "apps.predictions.doors.asgi",
+        "INLINE_BYTES",
+        "bytes",
+    ),
+    ("threads that load what is asked for, under ASGI", "apps.predictions.doors.asgi", "SLOW_THREADS", "threads"),
+    ("threads that answer, one an algorithm, at most", "apps.ml.batching", "MAX_THREADS", "threads"),
+    ("time that a batch may take in the thread of its requests", "apps.ml.batching", "QUICK_S", "seconds"),
+    ("rows of a commit in the thread of its requests", "apps.predictions.commits", "QUICK_ROWS", "rows"),
+    ("what such a commit may wait for the disk", "apps.predictions.commits", "QUICK_S", "seconds"),
+    ("rows of one commit, unless a list has more", "apps.predictions.commits", "MOST_ROWS", "rows"),
+    ("rows that may wait to be committed", "apps.predictions.commits", "ROOM_ROWS", "rows"),
+    ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),
+    ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
+)
