@@ -148,16 +148,18 @@ class PredictionService:
         """The call, under way; `waiter` is woken when it is finished. An algorithm that is not loaded is loaded first.
 
         It has come at `since`, on the monotonic clock. Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady,
-        Overloaded, DeadlineExceeded when it is late by now, and what `body.decode` raises. A finished
-        call's `error` is JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids,
-        AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
+        Overloaded, DeadlineExceeded when it is late by now, and what `body.decode` raises. A finished call's `error` is
+        JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids, AlgorithmFailed,
+        AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
         """
-        if time.monotonic() > since + self.deadline_s:
+        begun = time.monotonic()
+        if begun > since + self.deadline_s:
             raise DeadlineExceeded("Too much waits to be read; it was not asked in time.")
         snapshot = self._keeper.snapshot
         route = snapshot.route(question.endpoint, question.selection)
         key = (route.algorithm_id, route.digest)
         algorithm = self._keeper.registry.algorithm(*key)
+        since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.
         decoded = body.decode(algorithm)
         call = Call(
             decoded,
