@@ -139,7 +139,7 @@ def test_when_the_process_that_checkpoints_is_killed_another_takes_over(
 @pytest.mark.parametrize("takes_turns", [True, False])
 def test_the_log_stays_short_under_writers_that_never_pause(tmp_path: Path, takes_turns: bool) -> None:
     database = tmp_path / "busy.sqlite3"
-    written_bytes = longest_bytes = 0
+    written_bytes = longest_bytes = beginnings = 0
     turns = threading.Lock()
 
     @contextmanager
@@ -159,9 +159,12 @@ def test_the_log_stays_short_under_writers_that_never_pause(tmp_path: Path, take
                 writer.execute("UPDATE t SET b = randomblob(900) WHERE abs(random()) % 10 = 0")
             after = log_faults.shape(database)[0]
             written_bytes += 4096 * (after - before if after >= before else after)
+            beginnings += after < before
             longest_bytes = max(longest_bytes, database.with_name(f"{database.name}-wal").stat().st_size)
         checkpointer.stop()
-    assert longest_bytes < 16 * LIMIT_BYTES
+    # Whoever takes no turns is overtaken as quickly as the disk allows.
+    assert longest_bytes < (16 * LIMIT_BYTES if takes_turns else written_bytes)
+    assert beginnings
     assert intact(database)
 
 

@@ -46,7 +46,8 @@ def readiness(url: str) -> int:
     """What a load balancer sees, on a connection of its own; 0 when nobody listens."""
     try:
         return httpx.get(f"{url}/readyz", timeout=30).status_code
-    except httpx.ConnectError:
+    # The second: the system took the connection just before the listener was closed, and it with it.
+    except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError):
         return 0
 
 
