@@ -71,10 +71,8 @@ def _feedback(document: Document) -> Iterator[Claim]:
 
 def _workers(document: Document) -> Iterator[Claim]:
     # One process has larger batches with all the connections than each of two that share them.
-    two, text = (
-        Shot("workers", "workers-2", "64"),
-        "PostgreSQL: processor time a request in two processes by that in one",
-    )
+    two = Shot("workers", "workers-2", "64")
+    text = "PostgreSQL: processor time a request in two processes by that in one"
     for connections, how in (("32", "32 connections a process"), ("64", "64 connections in all")):
         one = Shot("workers", "workers-1", connections)
         yield _at_most(f"{text}, {how}", 1.15, figures.ratio(document, two, one, "cpu_us"))

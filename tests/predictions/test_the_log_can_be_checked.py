@@ -73,7 +73,7 @@ with connection.cursor() as cursor:
     assert found.splitlines() == ["RANGE (id)", "endpoints_mlrequest_default"]
 
 
-FORKED = """
+JOURNAL = """
 import os
 import django
 django.setup()
@@ -84,7 +84,8 @@ from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.predictions.commits import WriteTurn
 from ml_pipeline.apps.predictions.journal import Entry, Group, Journal, now
 algorithm = MLAlgorithm.objects.first().pk
-journal = Journal(WriteTurn())
+turn = WriteTurn()
+journal = Journal(turn)
 
 class Told:
     def __init__(self):
@@ -92,10 +93,14 @@ class Told:
     def wake(self, calls):
         self.finished.set_result(None)
 
+def entry(**changes):
+    plain = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
+    return plain._replace(**changes)
+"""
+FORKED = """
 def commit(_):
-    entry = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
     call = Told()
-    journal.submit(Group([entry], [call]))
+    journal.submit(Group([entry()], [call]))
     call.finished.result(30)
     assert call.error is None
 
@@ -111,33 +116,15 @@ else:
 
 
 def test_a_forked_process_is_a_writer_of_its_own(logged_home: Home) -> None:
-    logged_home.python(FORKED)
+    logged_home.python(JOURNAL + FORKED)
     checked = log_chains.checked(logged_home)
     assert sum(batch.rows for batch in checked) == 40
     assert all(batch.holds for batch in checked)
 
 
 TOGETHER = """
-import django
-django.setup()
-from concurrent.futures import Future
-from uuid import uuid4
-from ml_pipeline.apps.endpoints.models import MLAlgorithm
-from ml_pipeline.apps.predictions.commits import WriteTurn
-from ml_pipeline.apps.predictions.journal import Entry, Group, Journal, now
-
-class Told:
-    def __init__(self):
-        self.finished, self.error, self.waiter = Future(), None, self
-    def wake(self, calls):
-        self.finished.set_result(None)
-
-algorithm = MLAlgorithm.objects.first().pk
-good = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
 calls = [Told() for _ in range(3)]
-entries = [good, good._replace(id=uuid4().hex, %s), good._replace(id=uuid4().hex)]
-turn = WriteTurn()
-journal = Journal(turn)
+entries = [entry(), entry(%s), entry()]
 # They gather while somebody else writes.
 with turn:
     for entry, call in zip(entries, calls):
@@ -151,7 +138,7 @@ assert journal.close(30)
 
 @pytest.mark.parametrize("bad", ["unit=object()", "outcome=None"])
 def test_what_no_database_can_hold_fails_alone(logged_home: Home, bad: str) -> None:
-    assert logged_home.python(TOGETHER % bad).splitlines()[-1] == "[True, False, True]"
+    assert logged_home.python(JOURNAL + TOGETHER % bad).splitlines()[-1] == "[True, False, True]"
     checked = log_chains.checked(logged_home)
     assert sum(batch.rows for batch in checked) == 2
     assert all(batch.holds for batch in checked)

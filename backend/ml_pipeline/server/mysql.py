@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 from django.db import Error, connections
 
+ENGINE: Final = "django.db.backends.mysql"
 # Overruled by the query of ML_PIPELINE_DATABASE_URL: `mysql://…/name?read_timeout=3600`.
 OPTIONS: Final[dict[str, Any]] = {
     "charset": "utf8mb4",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+ENGINE: Final = "django.db.backends.postgresql"
 # Overruled by the query of ML_PIPELINE_DATABASE_URL: `postgres://…/name?connect_timeout=3`. A server that has gone
 # without a word is noticed within 15 s, whether an answer is awaited or something has been sent.
 OPTIONS: Final[dict[str, Any]] = {

@@ -40,10 +40,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 10,
     }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    DATABASES["default"]["OPTIONS"] = postgresql.OPTIONS | DATABASES["default"].get("OPTIONS", {})
-if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
-    DATABASES["default"]["OPTIONS"] = mysql.OPTIONS | DATABASES["default"].get("OPTIONS", {})
+for _module in (mysql, postgresql):
+    if DATABASES["default"]["ENGINE"] == _module.ENGINE:
+        DATABASES["default"]["OPTIONS"] = _module.OPTIONS | DATABASES["default"].get("OPTIONS", {})
 
 INSTALLED_APPS = [
     "ml_pipeline.server",

@@ -122,7 +122,7 @@ class GroupCommit(Generic[T]):
         self._is_running = self._is_closed = self._is_committing = False
         # Seconds that a commit has waited of late.
         self._wait_s = 0.0
-        # When the one under way began, on the monotonic clock.
+        # When the one under way, or the last, began; on the monotonic clock.
         self._begun = 0.0
         self._changed = threading.Condition()
         self._emptied = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
@@ -140,14 +140,14 @@ class GroupCommit(Generic[T]):
                     self._rows -= self._size(group)
                     raise JournalUnavailable("Nobody can commit it: this process can have no more threads.")
                 return
-            self._is_committing = True
+            self._is_committing, self._begun = True, time.monotonic()
         self._committed_at_once(group)
 
     @property
     def age_s(self) -> float:
-        """For how many seconds the thread has been committing what is under way; 0 when nothing is."""
+        """For how many seconds what is being committed has been; 0 when nothing is."""
         with self._changed:
-            return time.monotonic() - self._begun if self._is_committing and self._begun else 0.0
+            return time.monotonic() - self._begun if self._is_committing else 0.0
 
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything that was handed over is committed, which is awaited."""
@@ -206,7 +206,6 @@ class GroupCommit(Generic[T]):
             with self._changed:
                 # Whether it is quick by now is seen only by trying: here it waits for the other threads as well.
                 self._wait_s *= 0.85
-                self._begun = 0.0
                 self._end(groups)
         connection.close()
 

@@ -31,7 +31,7 @@ GENESIS = "0" * 64
 # How long a commit may be under way before the journal counts as unavailable.
 STUCK_S = 5.0
 # Connections of parents: closing one here, or letting it go, would harm the parent.
-_inherited: list[BaseDatabaseWrapper | None] = []
+_inherited: list[BaseDatabaseWrapper] = []
 UNAVAILABLE = "The prediction could not be logged, so it is not answered."
 
 
@@ -48,6 +48,9 @@ class Journal:
     def __init__(self, turn: Turn) -> None:
         """In `turn` this process may write; others who write to the same SQLite file take it too."""
         self._writer = writers.of(connection)
+        # Its own, whichever thread commits; and whether that waits for other writers now.
+        self._database: BaseDatabaseWrapper | None = None
+        self._is_patient = True
         self._commits: GroupCommit[Group] = GroupCommit(
             self._commit_all,
             lambda group: len(group.entries),
@@ -56,14 +59,13 @@ class Journal:
             # Over a network a commit may be waited for without end, which only a thread of its own can afford.
             commit_at_once=self._commit_at_once if self._writer.IS_LOCAL else None,
         )
-        self._begin()
-        os.register_at_fork(after_in_child=self._begin)
+        self._begin_chain()
+        os.register_at_fork(after_in_child=self._begin_in_child)
 
-    def _begin(self) -> None:
-        # Its own, whichever thread commits.
-        _inherited.append(getattr(self, "_database", None))
-        self._database: BaseDatabaseWrapper | None = None
-        self._is_patient = True
+    def _begin_in_child(self) -> None:
+        if self._database is not None:
+            _inherited.append(self._database)
+            self._database = None
         self._begin_chain()
 
     def _begin_chain(self) -> None:

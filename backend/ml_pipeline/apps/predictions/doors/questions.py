@@ -12,14 +12,13 @@ from ml_pipeline.errors import Complaint, InvalidInput, MalformedInput, UnknownP
 
 PARAMETERS = ("algorithm", "probabilities", "status", "unit", "version")
 MAX_UNIT = 255
-_ANY = Selection()
 
 
 def asked(endpoint: str, alias: str | None, head: Head) -> Question:
     """The question to `endpoint`. Raises MalformedInput, UnknownParameter and InvalidInput."""
     unit = head.header(b"x-unit")
     if not head.query:
-        return Question(endpoint, Selection(alias=alias) if alias is not None else _ANY, _unit(unit))
+        return Question(endpoint, Selection(alias=alias), _unit(unit))
     given = _parameters(head.query, PARAMETERS)
     status = given.get("status")
     if status is not None and status not in Status.values:

@@ -51,19 +51,21 @@ class WsgiDoor:
             body = b"".join(_body(environ, head, admitted.limit_bytes))
         except MLPipelineError as error:
             return _refuse(exchange.error_reply(error), environ, start_response)
-        value = admitted.value(body) if isinstance(admitted, Telling) else None
-        if value is exchange.NOT_PLAIN:
+        reply = self._reply(admitted, body)
+        if reply is None:
             return self._django(_measured(environ, io.BytesIO(body), len(body)), start_response)
-        reply = self._answered(admitted, body, value)
         _start(reply, start_response)
         return [b"" if head.method == "HEAD" else reply.body]
 
-    def _answered(self, admitted: Asked | Telling | Health, body: bytes, value: Any) -> Reply:
-        # The outermost edge of this door: every failure is a reply too.
+    def _reply(self, admitted: Asked | Telling | Health, body: bytes) -> Reply | None:
+        # None where Django is to judge it. The outermost edge of this door: every failure is a reply too.
         try:
-            if isinstance(admitted, Telling):
-                return self._told(admitted, value)
-            return self._predicted(admitted, body) if isinstance(admitted, Asked) else self._exchange.health(admitted)
+            if isinstance(admitted, Asked):
+                return self._predicted(admitted, body)
+            if isinstance(admitted, Health):
+                return self._exchange.health(admitted)
+            value = admitted.value(body)
+            return None if value is exchange.NOT_PLAIN else self._told(admitted, value)
         except MLPipelineError as error:
             return exchange.error_reply(error)
         except Exception as error:  # noqa: BLE001
