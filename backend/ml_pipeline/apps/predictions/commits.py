@@ -124,6 +124,7 @@ class GroupCommit(Generic[T]):
         self._wait_s = 0.0
         # When the one under way, or the last, began; on the monotonic clock.
         self._begun = 0.0
+        self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._emptied = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
 
@@ -150,11 +151,16 @@ class GroupCommit(Generic[T]):
             return time.monotonic() - self._begun if self._is_committing else 0.0
 
     def close(self, patience_s: float | None = None) -> bool:
-        """Whether everything that was handed over is committed, which is awaited."""
+        """Whether everything that was handed over is committed, which is awaited, as is the end of the thread."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-            return self._emptied.wait_for(lambda: not self._rows, patience_s)
+            is_emptied = self._emptied.wait_for(lambda: not self._rows, patience_s)
+            thread = self._thread
+        if is_emptied and thread is not None:
+            # A thread that is still ending when the process does can abort it.
+            thread.join(patience_s)
+        return is_emptied
 
     def _may_begin_at_once(self, group: T) -> bool:
         if self._commit_at_once is None or self._wait_s >= QUICK_S or self._size(group) > QUICK_ROWS:
@@ -181,11 +187,12 @@ class GroupCommit(Generic[T]):
         # Whether the thread will commit what waits.
         if not self._is_running:
             try:
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                thread.start()
             except RuntimeError:
                 # The process may have no more. Whatever is handed over next tries again.
                 return False
-            self._is_running = True
+            self._is_running, self._thread = True, thread
         self._changed.notify()
         return True
 
