@@ -32,6 +32,7 @@ from pathlib import Path
 sys.path.insert(0, "tests/endpoints")
 import io, joblib, pandas as pd
 from sklearn.ensemble import RandomForestClassifier
+from ml_pipeline.apps.accounts import access
 from ml_pipeline.apps.endpoints import algorithms, statuses
 from ml_pipeline.apps.ml import bundles
 from ml_pipeline.apps.ml.signature import Signature, inferred_feature
@@ -41,7 +42,7 @@ signature = Signature(tuple(inferred_feature(n, frame[n].tolist()) for n in fram
 out = io.BytesIO(); joblib.dump(model, out)
 files = {bundles.JOBLIB_MODEL: out.getvalue(), bundles.SAMPLE_CSV: frame.to_csv(index=False).encode()}
 source = bundles.write_bundle(Path(sys.argv[1]), {"algorithm": "pipeline", "signature": signature.to_json()}, files)
-done = algorithms.register_folder(source, endpoint="bench", name="live", version="1", owner="", actor="bench")
+done = algorithms.register_folder(source, endpoint="bench", name="live", version="1", owner="", grant=access.operator())
 statuses.promote(done.algorithm, actor="bench")
 print(done.algorithm.runtime)
 """

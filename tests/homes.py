@@ -19,14 +19,15 @@ _KEYS = f"""
 import django, json
 django.setup()
 from ml_pipeline.apps.accounts import keys
-print(json.dumps({{scope: keys.create(scope + "-key", [scope])[1] for scope in {SCOPES!r}}}))
+print(json.dumps({{scope: keys.create(scope + "-key", [scope], actor="tests")[1] for scope in {SCOPES!r}}}))
 """
 
 _ENDPOINT = """
 import django
 django.setup()
+from ml_pipeline.apps.accounts.models import Team
 from ml_pipeline.apps.endpoints import endpoints
-endpoints.create("""
+endpoints.create(*"""
 
 _STATUSES = """
 import django
@@ -92,7 +93,7 @@ class Home:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.make()
         ready = (self.folder / "keys.json").rename(self.folder / "keys.pending")
-        self.python(f"{_ENDPOINT}{ENDPOINT!r})")
+        self.python(f"{_ENDPOINT}({ENDPOINT!r}, Team.objects.get()), actor='tests')")
         with ThreadPoolExecutor() as pool:
             names = ("random_forest", "extra_trees", "decision_tree")
             list(pool.map(lambda name: self.register(bundles / name, version="0.0.1"), names))

@@ -48,7 +48,7 @@ for number in range(1, int(sys.argv[2])):
     registrations.store().add(one)
     row = MLAlgorithm.objects.get(pk=first.pk)
     row.pk, row._state.adding = None, True
-    row.parent_endpoint = endpoints.create(f"%s-{number}")
+    row.parent_endpoint = endpoints.create(f"%s-{number}", first.parent_endpoint.team, actor="bench")
     row.artifact_digest, row.created_at = one.digest, timezone.now()
     row.save()
     statuses.begin(row, actor="bench", reason="registered")

@@ -27,9 +27,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from life_oracle import STATUSES, Asked, Kind, Oracle, Refused, Step
-from registered import algorithm
+from registered import OPERATOR, algorithm, team
 
-from ml_pipeline.apps.accounts.keys import Grant
 from ml_pipeline.apps.endpoints import aliases, endpoints, registrations, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.apps.events import revisions
@@ -48,7 +47,6 @@ RUNS, STEPS = 200, 50
 DIGESTS = constant_models.add_three(registrations.store())
 # The data plane as a server has it: it hears of every change of this process when it is committed.
 SERVICE = assembly.exchange().service
-GRANT = Grant(1, "tests", frozenset({"predict"}))
 KINDS = [Kind(name, version) for name in "ab" for version in "12"]
 INSTANT = timedelta(microseconds=1)
 NAMES = some.sampled_from(("left", "left", "right", "middle"))
@@ -89,9 +87,11 @@ class Life(RuleBasedStateMachine):
     @rule(name=NAMES, is_new=some.booleans())
     def create_or_delete(self, name: str, is_new: bool) -> None:
         if is_new:
-            agree(lambda: endpoints.create(name) and None, lambda: self.oracle.create(name))
+            agree(lambda: endpoints.create(name, team(), actor="ann") and None, lambda: self.oracle.create(name))
         else:
-            agree(lambda: endpoints.delete(endpoints.named(name)), lambda: self.oracle.delete(name))
+            agree(
+                lambda: endpoints.delete(endpoints.named(name, OPERATOR), actor="ann"), lambda: self.oracle.delete(name)
+            )
 
     @rule(target=registered, name=NAMES, at=some.integers(0, len(KINDS) - 1))
     def register(self, name: str, at: int) -> Any:
@@ -134,7 +134,7 @@ class Life(RuleBasedStateMachine):
     @rule(name=NAMES)
     def roll_back(self, name: str) -> None:
         agree(
-            lambda: kind_of(statuses.roll_back(endpoints.named(name), actor="ann").parent_mlalgorithm),
+            lambda: kind_of(statuses.roll_back(endpoints.named(name, OPERATOR), actor="ann").parent_mlalgorithm),
             lambda: self.oracle.roll_back(name),
         )
 
@@ -148,14 +148,14 @@ class Life(RuleBasedStateMachine):
     def put_alias(self, one: tuple[str, Kind], alias: str, elsewhere: str | None) -> None:
         name = elsewhere or one[0]
         agree(
-            lambda: aliases.put(endpoints.named(name), alias, self.rows[one], actor="ann").created,
+            lambda: aliases.put(endpoints.named(name, OPERATOR), alias, self.rows[one], actor="ann").created,
             lambda: self.oracle.put_alias(name, alias, *one),
         )
 
     @rule(one=registered, alias=ALIASES)
     def remove_alias(self, one: tuple[str, Kind], alias: str) -> None:
         agree(
-            lambda: aliases.remove(endpoints.named(one[0]), alias),
+            lambda: aliases.remove(endpoints.named(one[0], OPERATOR), alias, actor="ann"),
             lambda: self.oracle.remove_alias(one[0], alias),
         )
 
@@ -181,7 +181,7 @@ class Life(RuleBasedStateMachine):
     def answer(self, name: str, asked: Asked) -> Kind:
         """Who answered, having checked that it was that one and that the log has it."""
         waiter = ThreadWaiter(SERVICE)
-        call = SERVICE.begin(GRANT, Question(name, Selection(*asked)), OneRow(), waiter, time.monotonic())
+        call = SERVICE.begin(OPERATOR, Question(name, Selection(*asked)), OneRow(), waiter, time.monotonic())
         waiter.finished(call)
         if call.error is not None:
             raise call.error
@@ -199,7 +199,7 @@ class Life(RuleBasedStateMachine):
     @rule(one=registered, start=some.integers(0, 3))
     def look_back_at_every_fourth_moment(self, one: tuple[str, Kind], start: int) -> None:
         name = one[0]
-        endpoint = endpoints.named(name)
+        endpoint = endpoints.named(name, OPERATOR)
         after = [change.production for change in self.oracle.endpoints[name].changes]
         for at in range(start, len(after), 4):
             moment = self.moments[name][at]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from ml_pipeline.apps.accounts import access
+from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, Team
 from ml_pipeline.apps.endpoints import endpoints, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
 
@@ -14,9 +16,18 @@ SIGNATURE = {
 }
 
 
+# Who may do everything.
+OPERATOR = access.operator()
+
+
+def team() -> Team:
+    """The team that there is."""
+    return Team.objects.get(name=DEFAULT_TEAM)
+
+
 def algorithm(version: str, endpoint: str = "demo", **changes: object) -> MLAlgorithm:
     """The algorithm `model` `version`, just registered: in testing."""
-    parent = Endpoint.objects.filter(name=endpoint).first() or endpoints.create(endpoint)
+    parent = Endpoint.objects.filter(name=endpoint).first() or endpoints.create(endpoint, team(), actor="tests")
     row = MLAlgorithm(
         parent_endpoint=parent,
         version=version,

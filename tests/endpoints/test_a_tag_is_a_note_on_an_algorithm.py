@@ -99,9 +99,9 @@ def test_what_breaks_a_rule_changes_nothing(
 def test_many_are_put_together_or_not_at_all() -> None:
     one = algorithm("1")
     before = revisions.current()
-    tags.put_all(one, {"a": "1", "b": ""})
+    tags.put_all(one, {"a": "1", "b": ""}, actor="ann")
     with pytest.raises(InvalidInput) as refused:
-        tags.put_all(one, {"a": "2", "B": "", "c": "\x00"})
+        tags.put_all(one, {"a": "2", "B": "", "c": "\x00"}, actor="ann")
     assert len(refused.value.complaints) == 2
     assert {tag.name: tag.value for tag in one.tags.all()} == {"a": "1", "b": ""}
     assert revisions.current() == before
@@ -109,7 +109,7 @@ def test_many_are_put_together_or_not_at_all() -> None:
 
 @pytest.mark.django_db
 def test_a_list_costs_the_same_queries_however_long_it_is() -> None:
-    _, secret = keys.create("reader", ["read"])
+    _, secret = keys.create("reader", ["read"], actor="tests")
     browser = Client(headers={"Authorization": f"Bearer {secret}"})
 
     def listed() -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is() -> None:
 
     def register(version: str) -> None:
         one = algorithm(version)
-        tags.put_all(one, {"a": version, "b": ""})
+        tags.put_all(one, {"a": version, "b": ""}, actor="ann")
         aliases.put(one.parent_endpoint, f"v{version}", one, actor="ann")
 
     register("1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, transaction
-from registered import algorithm, status_of
+from registered import OPERATOR, algorithm, status_of, team
 
 from ml_pipeline.apps.endpoints import endpoints, statuses
 from ml_pipeline.apps.endpoints.models import MLAlgorithmStatus, Status
@@ -86,9 +86,9 @@ def test_every_change_raises_the_revision_and_nothing_else_does() -> None:
         lambda: statuses.promote(two, actor="ann"),
         lambda: statuses.roll_back(endpoint, actor="ann"),
         lambda: statuses.archive(two, actor="ann"),
-        lambda: endpoints.create("another"),
-        lambda: endpoints.describe(endpoint, owner="ann"),
-        lambda: endpoints.delete(endpoints.named("another")),
+        lambda: endpoints.create("another", team(), actor="ann"),
+        lambda: endpoints.describe(endpoint, owner="ann", actor="ann"),
+        lambda: endpoints.delete(endpoints.named("another", OPERATOR), actor="ann"),
     ]
     for change in changes:
         before = revisions.current()
@@ -97,12 +97,12 @@ def test_every_change_raises_the_revision_and_nothing_else_does() -> None:
     before = revisions.current()
     statuses.promote(one, actor="ann")
     with pytest.raises(Conflict):
-        endpoints.delete(endpoint)
+        endpoints.delete(endpoint, actor="ann")
     assert revisions.current() == before
 
 
 def test_an_endpoint_with_algorithms_is_not_deleted() -> None:
     endpoint = algorithm("1").parent_endpoint
     with pytest.raises(Conflict, match="archive them"):
-        endpoints.delete(endpoint)
-    assert endpoints.named("demo") == endpoint
+        endpoints.delete(endpoint, actor="ann")
+    assert endpoints.named("demo", OPERATOR) == endpoint

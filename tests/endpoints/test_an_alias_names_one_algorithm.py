@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from registered import algorithm
+from registered import OPERATOR, algorithm, team
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.endpoints import aliases, endpoints, statuses
@@ -28,17 +28,17 @@ def test_it_is_made_moved_and_removed() -> None:
     assert (moved.created, moved.alias.created_by) == (False, "bob")
     assert aliases.put(endpoint, "next", two, actor="ann").created
     assert named() == {"candidate": "2", "next": "2"}
-    aliases.remove(endpoint, "candidate")
+    aliases.remove(endpoint, "candidate", actor="ann")
     assert named() == {"next": "2"}
     with pytest.raises(NotFound):
-        aliases.remove(endpoint, "candidate")
+        aliases.remove(endpoint, "candidate", actor="ann")
 
 
 def reader() -> Client:
     one, other = algorithm("1"), algorithm("1", endpoint="other")
     aliases.put(one.parent_endpoint, "candidate", one, actor="ann")
     assert other.parent_endpoint.name == "other"
-    _, secret = keys.create("reader", ["read"])
+    _, secret = keys.create("reader", ["read"], actor="tests")
     return Client(headers={"Authorization": f"Bearer {secret}"})
 
 
@@ -67,7 +67,7 @@ def test_every_change_raises_the_revision_and_nothing_else_does() -> None:
     changes = (
         lambda: aliases.put(endpoint, "candidate", one, actor="ann"),
         lambda: aliases.put(endpoint, "candidate", two, actor="ann"),
-        lambda: aliases.remove(endpoint, "candidate"),
+        lambda: aliases.remove(endpoint, "candidate", actor="ann"),
         lambda: aliases.put(endpoint, "candidate", two, actor="ann"),
     )
     for change in changes:
@@ -77,7 +77,7 @@ def test_every_change_raises_the_revision_and_nothing_else_does() -> None:
     before, row = revisions.current(), EndpointAlias.objects.get()
     assert not aliases.put(endpoint, "candidate", two, actor="bob").created
     with pytest.raises(NotFound):
-        aliases.remove(endpoint, "unknown")
+        aliases.remove(endpoint, "unknown", actor="ann")
     with pytest.raises(InvalidInput):
         aliases.put(endpoint, "Candidate", one, actor="bob")
     assert revisions.current() == before
@@ -108,7 +108,7 @@ def test_two_endpoints_may_have_one_of_the_same_name() -> None:
     one, other = algorithm("1"), algorithm("2", endpoint="other")
     for each in (one, other):
         assert aliases.put(each.parent_endpoint, "candidate", each, actor="ann").created
-    aliases.remove(one.parent_endpoint, "candidate")
+    aliases.remove(one.parent_endpoint, "candidate", actor="ann")
     assert named() == {"candidate": "2"}
 
 
@@ -118,15 +118,15 @@ def test_its_name_is_made_as_an_endpoints_is(name: str) -> None:
     with pytest.raises(InvalidInput):
         aliases.put(one.parent_endpoint, name, one, actor="ann")
     with pytest.raises(NotFound):
-        aliases.remove(one.parent_endpoint, name)
+        aliases.remove(one.parent_endpoint, name, actor="ann")
     assert aliases.put(one.parent_endpoint, "a" * 63, one, actor="ann").created
 
 
 def test_an_endpoint_that_was_deleted_takes_none() -> None:
     one = algorithm("1")
-    gone = endpoints.create("gone")
-    stale = endpoints.named("gone")
-    endpoints.delete(gone)
+    gone = endpoints.create("gone", team(), actor="ann")
+    stale = endpoints.named("gone", OPERATOR)
+    endpoints.delete(gone, actor="ann")
     one.parent_endpoint_id = stale.pk
     with pytest.raises(NotFound):
         aliases.put(stale, "candidate", one, actor="ann")

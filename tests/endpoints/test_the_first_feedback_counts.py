@@ -8,10 +8,14 @@ import pytest
 from django.utils import timezone
 from registered import SIGNATURE, algorithm
 
+from ml_pipeline.apps.accounts import access
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item
 from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
 from ml_pipeline.errors import InvalidInput, NotFound
+
+ANN, BOB = (Grant(name, everywhere=access.ALL) for name in ("ann", "bob"))
 
 pytestmark = pytest.mark.django_db
 
@@ -43,9 +47,9 @@ def regressed() -> UUID:
 
 
 def test_a_correction_is_kept_and_the_first_counts(classified: UUID) -> None:
-    assert feedback.record(classified, "yes", actor="ann") == "accepted"
-    assert feedback.record(classified, "yes", actor="ann") == "unchanged"
-    assert feedback.record(classified, "no", actor="bob") == "accepted"
+    assert feedback.record(classified, "yes", ANN) == "accepted"
+    assert feedback.record(classified, "yes", ANN) == "unchanged"
+    assert feedback.record(classified, "no", BOB) == "accepted"
     assert feedback.effective([classified]) == {classified: "yes"}
     assert list(Feedback.objects.order_by("pk").values_list("value", "actor")) == [("yes", "ann"), ("no", "bob")]
 
@@ -53,36 +57,36 @@ def test_a_correction_is_kept_and_the_first_counts(classified: UUID) -> None:
 @pytest.mark.parametrize("value", ["maybe", "YES", "", 1, 1.5, None, True, ["yes"], {"a": 1}])
 def test_what_is_no_label_is_refused_with_the_labels(classified: UUID, value: object) -> None:
     with pytest.raises(InvalidInput, match="one of no, yes"):
-        feedback.record(classified, value, actor="ann")
+        feedback.record(classified, value, ANN)
     assert not Feedback.objects.exists()
 
 
 @pytest.mark.parametrize(("value", "stored"), [(3, 3.0), (2.5, 2.5), ("2.5", 2.5), ("-1e3", -1000.0)])
 def test_a_regression_takes_numbers_also_from_forms(regressed: UUID, value: object, stored: float) -> None:
-    feedback.record(regressed, value, actor="ann")
+    feedback.record(regressed, value, ANN)
     assert feedback.effective([regressed]) == {regressed: stored}
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "ten", None, True, "1e999", 10**400])
 def test_a_regression_refuses_what_is_no_finite_number(regressed: UUID, value: object) -> None:
     with pytest.raises(InvalidInput, match="finite number"):
-        feedback.record(regressed, value, actor="ann")
+        feedback.record(regressed, value, ANN)
 
 
 def test_labels_that_look_like_numbers_may_come_as_numbers() -> None:
     digits = request(algorithm("3", signature={**SIGNATURE, "labels": ["0", "1"]}))
-    feedback.record(digits, 1, actor="ann")
+    feedback.record(digits, 1, ANN)
     assert feedback.effective([digits]) == {digits: "1"}
 
 
 def test_a_bulk_keeps_the_good_and_names_the_bad(classified: UUID) -> None:
     stranger = uuid4()
     items = [Item(classified, "yes"), Item(classified, "yes"), Item(stranger, "yes"), Item(classified, "perhaps")]
-    outcome = feedback.record_all(items, actor="ann")
+    outcome = feedback.record_all(items, ANN)
     assert (outcome.accepted, outcome.unchanged, outcome.unknown) == (1, 1, [str(stranger)])
     assert [one["got"] for one in outcome.invalid] == ['"perhaps"']
 
 
 def test_an_unknown_request_is_named() -> None:
     with pytest.raises(NotFound):
-        feedback.record(uuid4(), "yes", actor="ann")
+        feedback.record(uuid4(), "yes", ANN)

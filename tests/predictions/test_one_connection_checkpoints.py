@@ -29,7 +29,7 @@ import django
 django.setup()
 from ml_pipeline.apps.accounts import keys
 for number in range(400):
-    keys.create(f"key-{number}", ["predict"])
+    keys.create(f"key-{number}", ["predict"], actor="tests")
 """
 
 

@@ -50,10 +50,10 @@ names, floats, moments, document = json.loads({json.dumps(json.dumps([NAMES, FLO
 told = {{}}
 
 for name in names:
-    keys.create(name, ["read"])
+    keys.create(name, ["read"], actor="tests")
 told["keys"] = [ApiKey.objects.get(name=name).name for name in names]
 try:
-    keys.create(names[0], ["read"])
+    keys.create(names[0], ["read"], actor="tests")
 except Conflict as error:
     told["same key"] = error.message
 

@@ -10,18 +10,20 @@ from typing import Annotated
 import typer
 
 from ml_pipeline import __version__
-from ml_pipeline.cli import predictions, registry, server
+from ml_pipeline.cli import events, predictions, registry, server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
 app.command()(server.serve)
 app.command()(server.migrate)
 app.add_typer(server.keys_app, name="keys")
+app.add_typer(server.teams_app, name="teams")
 app.command()(registry.register)
 app.command()(predictions.predict)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)
+app.command()(events.events)
 
 
 def _show_version(wanted: bool) -> None:

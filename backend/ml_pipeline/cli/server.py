@@ -17,6 +17,7 @@ from ml_pipeline.cli.terminal import AsJson
 SETTINGS_MODULE = "ml_pipeline.server.settings"
 
 keys_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
+teams_app = typer.Typer(help="Teams and the people in them.", no_args_is_help=True)
 
 
 def demo(
@@ -40,12 +41,19 @@ def migrate() -> None:
 @keys_app.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What people call it.")],
+    *,
     scope: Annotated[list[str], typer.Option(help="predict, feedback, read, manage or admin; repeatable.")],
+    team: Annotated[str, typer.Option(help="The team in which it holds its scopes.")] = "default",
+    all_teams: Annotated[bool, typer.Option("--all-teams", help="It holds them in all teams.")] = False,
+    owner: Annotated[str, typer.Option(help="Who answers for it; by default whoever runs this.")] = "",
+    days: Annotated[int | None, typer.Option(help="After how many days it expires; by default never.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key and print it, once."""
     scopes = [argument for one in scope for argument in ("--scope", one)]
-    _run("keys", "create", name, *scopes, *_json(as_json))
+    where = ("--all-teams",) if all_teams else ("--team", team)
+    until = () if days is None else ("--days", str(days))
+    _run("keys", "create", name, *scopes, *where, "--owner", owner, *until, *_json(as_json))
 
 
 @keys_app.command("list")
@@ -58,6 +66,37 @@ def list_keys(as_json: AsJson = False) -> None:
 def revoke_key(name: Annotated[str, typer.Argument()], as_json: AsJson = False) -> None:
     """Make an API key invalid, everywhere within a second."""
     _run("keys", "revoke", name, *_json(as_json))
+
+
+@teams_app.command("create")
+def create_team(
+    name: Annotated[str, typer.Argument(help="A lower-case letter, then up to 62 of a-z, 0-9, _ and -.")],
+    description: Annotated[str, typer.Option()] = "",
+) -> None:
+    """Make a team."""
+    _run("teams", "create", name, "--description", description)
+
+
+@teams_app.command("list")
+def list_teams(as_json: AsJson = False) -> None:
+    """List the teams and who is in them."""
+    _run("teams", "list", *_json(as_json))
+
+
+@teams_app.command("add")
+def add_member(
+    team: Annotated[str, typer.Argument()],
+    username: Annotated[str, typer.Argument()],
+    role: Annotated[str, typer.Option(help="viewer, operator or administrator.")],
+) -> None:
+    """Put a person in a team, in a role; in it already, he has this role now."""
+    _run("teams", "add", team, username, "--role", role)
+
+
+@teams_app.command("remove")
+def remove_member(team: Annotated[str, typer.Argument()], username: Annotated[str, typer.Argument()]) -> None:
+    """Take a person out of a team."""
+    _run("teams", "remove", team, username)
 
 
 def _json(wanted: bool) -> tuple[str, ...]:

@@ -214,6 +214,10 @@ class Client:
         moment = at.isoformat() if isinstance(at, datetime) else at
         return self._record("GET", address, params={"at": moment})
 
+    def events(self, limit: int | None = None, **filters: str | None) -> list[Record]:
+        """Who changed what, when, from where, newest first; `filters`: action, subject, actor, team, since, until."""
+        return self._connection.pages(connection.path("events"), _given(**filters), limit)
+
     def alias(
         self, endpoint: str, alias: str, version: str, *, algorithm: str | None = None, wait_s: float | None = None
     ) -> Record:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import django_filters
+from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
+
+
+class _RowIdField(forms.IntegerField):
+    # What a 64-bit column holds.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.pop("max_length", None)
+        super().__init__(*args, min_value=0, max_value=2**63 - 1, **kwargs)
 
 
 class KeysetPagination(BasePagination):
@@ -79,6 +88,12 @@ class KeysetPagination(BasePagination):
                 "schema": {"type": "string"},
             },
         ]
+
+
+class RowIdFilter(django_filters.Filter):
+    """Rows that refer to the row with this id; none where there is no such row."""
+
+    field_class = _RowIdField
 
 
 class AllowListedFilters(DjangoFilterBackend):

@@ -25,21 +25,26 @@ from ml_pipeline.server import session_urls
 class ApiRoot(APIView):
     """The lists that there are."""
 
+    scopes = {"GET": "read"}
+
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
         """Name to address."""
-        lists = ("endpoints", "mlalgorithms", "mlalgorithmstatuses", "mlrequests", "schema", "docs")
-        return Response({name: request.build_absolute_uri(reverse(name)) for name in lists})
+        names = "endpoints mlalgorithms mlalgorithmstatuses mlrequests teams keys events schema docs"
+        return Response({name: request.build_absolute_uri(reverse(name)) for name in names.split()})
 
 
 class Schema(SpectacularJSONAPIView):
     """The OpenAPI document."""
 
     renderer_classes = [OpenApiJsonRenderer2]
+    scopes = {"GET": "read"}
 
 
 class Docs(SpectacularSwaggerView):
     """The API's documentation, to be tried out by a person who is logged in."""
+
+    scopes = {"GET": "read"}
 
     def handle_exception(self, exc: Exception) -> Response | HttpResponse:  # type: ignore[override]
         """A person who is not logged in is sent to log in, and comes back."""
@@ -55,6 +60,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-root"), name="home"),
     path("api/v1", ApiRoot.as_view(), name="api-root"),
     path("api/v1/", include("ml_pipeline.apps.endpoints.api.urls")),
+    path("api/v1/", include("ml_pipeline.apps.accounts.api.urls")),
     path("api/schema", Schema.as_view(), name="schema"),
     path("api/docs", Docs.as_view(url_name="schema"), name="docs"),
     path("", include((session_urls, "rest_framework"))),

@@ -1,19 +1,79 @@
-"""API keys. Only a keyed hash of each is stored."""
+"""Teams, who is what in them, and API keys, of each of which only a keyed hash is stored."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from django.conf import settings
 from django.db import models
+
+from ml_pipeline.apps.accounts.access import OwnedRows, Role
+
+# Made by a migration: whoever needs no teams has this one.
+DEFAULT_TEAM = "default"
+
+
+class Team(models.Model):
+    """Some people and keys, and the endpoints that are theirs."""
+
+    TEAM_PATH: ClassVar[str] = "pk"
+    ENDPOINT_PATH: ClassVar[str] = ""
+
+    name = models.CharField(max_length=63, unique=True)
+    description = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """What a person is in a team."""
+
+    TEAM_PATH: ClassVar[str] = "team"
+    ENDPOINT_PATH: ClassVar[str] = ""
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role.choices)
+    created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("team", "user"), name="accounts_membership_team_user"),)
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.role} of {self.team}"
 
 
 class ApiKey(models.Model):
-    """One key: a name for people, a readable prefix, the hash, scopes, and when it was revoked."""
+    """One key: a name for people, a readable prefix, the hash, what it may do and where, until when.
+
+    Without a team it holds its scopes in all of them. `endpoint_ids`, where not null, are the only endpoints it is for.
+    `owner` answers for it.
+    """
+
+    TEAM_PATH: ClassVar[str] = "team"
+    ENDPOINT_PATH: ClassVar[str] = ""
 
     name = models.CharField(max_length=100, unique=True)
     prefix = models.CharField(max_length=16)
     hash = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField()
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, related_name="keys")
+    endpoint_ids = models.JSONField(null=True)
+    owner = models.CharField(max_length=150)
+    created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    # Some seconds late: it is written in the background.
+    last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+
+    objects = OwnedRows.as_manager()
 
     class Meta:
         verbose_name = "API key"

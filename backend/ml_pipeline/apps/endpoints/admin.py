@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
+from ml_pipeline.apps.accounts import authentication
 from ml_pipeline.apps.accounts.admin import ReadOnly
 from ml_pipeline.apps.endpoints.models import (
     AlgorithmTag,
@@ -20,7 +23,8 @@ from ml_pipeline.apps.endpoints.models import (
 class EndpointAdmin(ReadOnly):
     """Endpoints."""
 
-    list_display = ("name", "owner", "description", "created_at")
+    list_display = ("name", "team", "owner", "description", "created_at")
+    list_select_related = ("team",)
 
 
 @admin.register(MLAlgorithm)
@@ -67,3 +71,9 @@ class FeedbackAdmin(ReadOnly):
     """Feedback as it arrived."""
 
     list_display = ("request_id", "value", "actor", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
+        """What was told of requests that exist for whoever asks."""
+        grant = authentication.of_person(request.user)
+        rows = Feedback.objects.order_by(*self.ordering)
+        return rows if grant.everywhere else rows.filter(request_id__in=MLRequest.objects.seen_by(grant).values("pk"))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from ml_pipeline.apps.endpoints import endpoints, names
+from ml_pipeline.apps.endpoints import changes, endpoints, names
 from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
@@ -49,15 +49,17 @@ def put(endpoint: Endpoint, name: str, algorithm: MLAlgorithm, *, actor: str) ->
         present = EndpointAlias.objects.filter(parent_endpoint=endpoint, name=name).first()
         if present is not None and present.parent_mlalgorithm_id == algorithm.pk:
             return Change(present, False)
+        before = present.parent_mlalgorithm_id if present else None
         alias = present or EndpointAlias(parent_endpoint=endpoint, name=name)
         alias.parent_mlalgorithm = algorithm
         alias.created_by, alias.created_at = actor, timezone.now()
         alias.save()
+        changes.record("alias.put", name, endpoint, actor=actor, algorithm=algorithm.pk, before=before)
         revisions.raise_revision()
         return Change(alias, present is None)
 
 
-def remove(endpoint: Endpoint, name: str) -> None:
+def remove(endpoint: Endpoint, name: str, *, actor: str) -> None:
     """`endpoint` has no alias `name` any more. Raises NotFound when it had none."""
     # Looked at first: a database may choke on what cannot be a name.
     known = re.match(names.PATTERN, name) is not None
@@ -65,4 +67,5 @@ def remove(endpoint: Endpoint, name: str) -> None:
         endpoint = endpoints.locked(endpoint.pk)
         if not known or not EndpointAlias.objects.filter(parent_endpoint=endpoint, name=name).delete()[0]:
             raise NotFound(f"{endpoint.name!r} has no alias {name[:100]!r}.")
+        changes.record("alias.removed", name, endpoint, actor=actor)
         revisions.raise_revision()

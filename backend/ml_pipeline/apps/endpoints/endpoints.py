@@ -7,17 +7,20 @@ import re
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from ml_pipeline.apps.endpoints import names
+from ml_pipeline.apps.accounts.access import Grant
+from ml_pipeline.apps.accounts.models import Team
+from ml_pipeline.apps.endpoints import changes, names
 from ml_pipeline.apps.endpoints.models import Endpoint
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
 
 
-def named(name: str) -> Endpoint:
-    """The endpoint called `name`. Raises NotFound."""
-    endpoint = Endpoint.objects.filter(name=name).first()
+def named(name: str, grant: Grant, scope: str = "read") -> Endpoint:
+    """The endpoint called `name`. Raises NotFound, and Forbidden when `grant` lacks `scope` on it."""
+    endpoint = Endpoint.objects.seen_by(grant).filter(name=name).first()
     if endpoint is None:
         raise NotFound(f"There is no endpoint named {name[:100]!r}.")
+    grant.demand(scope, endpoint.team_id)
     return endpoint
 
 
@@ -29,16 +32,17 @@ def locked(endpoint_id: int) -> Endpoint:
     return endpoint
 
 
-def create(name: str, *, owner: str = "", description: str = "") -> Endpoint:
-    """A new endpoint. Raises InvalidInput for a bad name and Conflict for one in use."""
+def create(name: str, team: Team, *, actor: str, owner: str = "", description: str = "") -> Endpoint:
+    """A new endpoint of `team`. Raises InvalidInput for a bad name and Conflict for one in use."""
     check_name(name, "name")
-    endpoint = Endpoint(name=name, owner=owner, description=description, created_at=timezone.now())
+    endpoint = Endpoint(team=team, name=name, owner=owner, description=description, created_at=timezone.now())
     try:
         with transaction.atomic():
             endpoint.save(force_insert=True)
+            changes.record("endpoint.created", endpoint, endpoint, actor=actor, owner=owner, description=description)
             revisions.raise_revision()
     except IntegrityError:
-        raise Conflict(f"There is an endpoint named {name!r} already.") from None
+        raise Conflict(f"The name {name!r} is taken by another endpoint.") from None
     return endpoint
 
 
@@ -52,18 +56,26 @@ def check_name(name: str, field: str) -> None:
         raise InvalidInput([Complaint(None, field, "a name that the API does not use itself", repr(name))])
 
 
-def describe(endpoint: Endpoint, *, owner: str | None = None, description: str | None = None) -> Endpoint:
+def describe(endpoint: Endpoint, *, actor: str, owner: str | None = None, description: str | None = None) -> Endpoint:
     """`endpoint` with another owner or description; the name never changes, it is in clients' URLs."""
     with transaction.atomic():
         endpoint = locked(endpoint.pk)
         endpoint.owner = endpoint.owner if owner is None else owner
         endpoint.description = endpoint.description if description is None else description
         endpoint.save(update_fields=["owner", "description"])
+        changes.record(
+            "endpoint.changed",
+            endpoint,
+            endpoint,
+            actor=actor,
+            owner=endpoint.owner,
+            description=endpoint.description,
+        )
         revisions.raise_revision()
     return endpoint
 
 
-def delete(endpoint: Endpoint) -> None:
+def delete(endpoint: Endpoint, *, actor: str) -> None:
     """`endpoint` is gone. Raises Conflict when algorithms are registered under it: archive those instead."""
     with transaction.atomic():
         present = locked(endpoint.pk)
@@ -71,5 +83,6 @@ def delete(endpoint: Endpoint) -> None:
             raise Conflict(
                 f"The endpoint {endpoint.name!r} has algorithms, whose history is kept; archive them instead."
             )
+        changes.record("endpoint.deleted", present, present, actor=actor)
         present.delete()
         revisions.raise_revision()

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
 from ml_pipeline.apps.ml import values
 from ml_pipeline.apps.ml.signature import Signature
@@ -48,13 +49,20 @@ class Told(NamedTuple):
     expected: str = ""
 
 
-def record(request_id: UUID, value: Any, *, actor: str) -> Effect:
+class _Answered(NamedTuple):
+    # The algorithm that answered a request.
+    signature: Signature
+    team_id: int
+    endpoint_id: int
+
+
+def record(request_id: UUID, value: Any, grant: Grant) -> Effect:
     """`accepted` when the feedback was appended, `unchanged` when the latest of this request says the same.
 
     Raises NotFound, or InvalidInput for a value that is no outcome of the algorithm that answered.
     """
     item = Item(request_id, value)
-    (told,) = record_each([(item, actor)])
+    (told,) = record_each([(item, grant)])
     return accepted(item, told)
 
 
@@ -67,9 +75,9 @@ def accepted(item: Item, told: Told) -> Effect:
     return told.effect
 
 
-def record_all(items: Sequence[Item], *, actor: str) -> Outcome:
+def record_all(items: Sequence[Item], grant: Grant) -> Outcome:
     """Every good item appended in one transaction; the others named. A later value than the first is a correction."""
-    results = record_each([(item, actor) for item in items])
+    results = record_each([(item, grant) for item in items])
     effects = Counter(told.effect for told in results)
     return Outcome(
         effects["accepted"],
@@ -83,23 +91,25 @@ def record_all(items: Sequence[Item], *, actor: str) -> Outcome:
     )
 
 
-def record_each(tellings: Sequence[tuple[Item, str]]) -> list[Told]:
-    """What became of each item, told by the actor beside it; the good ones are appended in one transaction."""
+def record_each(tellings: Sequence[tuple[Item, Grant]]) -> list[Told]:
+    """What became of each item, told by whoever holds the grant beside it; the good ones are appended in one
+    transaction. What he may not tell of is `unknown`."""
     ids = {item.request_id for item, _ in tellings}
     now = timezone.now()
     with transaction.atomic():
-        signatures = _signatures(ids)
+        answered = _answered(ids)
         known: dict[UUID, list[Any]] = {}
         stored = Feedback.objects.filter(request_id__in=ids).order_by("pk")
         for request_id, value in stored.values_list("request_id", "value"):
             known.setdefault(request_id, []).append(value)
         results, rows = [], []
-        for item, actor in tellings:
-            signature = signatures.get(item.request_id)
-            told = _judged(item, signature, known) if signature else Told("unknown")
+        for item, grant in tellings:
+            by = answered.get(item.request_id)
+            exists = by is not None and grant.may("feedback", by.team_id, by.endpoint_id)
+            told = _judged(item, by.signature, known) if by is not None and exists else Told("unknown")
             if told.effect == "accepted":
                 value = known[item.request_id][-1]
-                rows.append(Feedback(request_id=item.request_id, value=value, actor=actor, created_at=now))
+                rows.append(Feedback(request_id=item.request_id, value=value, actor=grant.actor, created_at=now))
             results.append(told)
         Feedback.objects.bulk_create(rows, batch_size=500)
     return results
@@ -143,10 +153,12 @@ def _expected(signature: Signature) -> str:
     return "a finite number" if signature.task == "regression" else f"one of {', '.join(signature.labels)}"
 
 
-def _signatures(ids: set[UUID]) -> dict[UUID, Signature]:
+def _answered(ids: set[UUID]) -> dict[UUID, _Answered]:
     # Locked, in one order for all: of two outcomes at once one is the first, and the other sees it.
     requests = MLRequest.objects.select_for_update().filter(pk__in=ids).order_by("pk")
     asked = dict(requests.values_list("pk", "parent_mlalgorithm_id"))
-    stored = MLAlgorithm.objects.filter(pk__in=set(asked.values())).values_list("pk", "signature")
-    parsed = {pk: Signature.from_json(document) for pk, document in stored}
+    stored = MLAlgorithm.objects.filter(pk__in=set(asked.values())).values_list(
+        "pk", "signature", "parent_endpoint__team_id", "parent_endpoint_id"
+    )
+    parsed = {pk: _Answered(Signature.from_json(document), *owners) for pk, document, *owners in stored}
     return {request_id: parsed[algorithm_id] for request_id, algorithm_id in asked.items()}

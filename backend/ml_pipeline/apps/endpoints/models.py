@@ -6,9 +6,12 @@ Rows are written by the noun modules beside this one (`endpoints`, `algorithms`,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
+
+from ml_pipeline.apps.accounts.access import OwnedRows
+from ml_pipeline.apps.accounts.models import Team
 
 
 class Status(models.TextChoices):
@@ -22,13 +25,19 @@ class Status(models.TextChoices):
 
 
 class Endpoint(models.Model):
-    """A name in a URL that answers predictions."""
+    """A name in a URL that answers predictions. It is its team's."""
 
+    TEAM_PATH: ClassVar[str] = "team"
+    ENDPOINT_PATH: ClassVar[str] = "pk"
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="endpoints")
     name = models.CharField(max_length=63, unique=True)
     owner = models.CharField(max_length=128, blank=True, default="")
     description = models.TextField(blank=True, default="")
     settings = models.JSONField(default=dict)
     created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
 
     def __str__(self) -> str:
         return self.name
@@ -36,6 +45,9 @@ class Endpoint(models.Model):
 
 class MLAlgorithm(models.Model):
     """One immutable version of a trained model under an endpoint."""
+
+    TEAM_PATH: ClassVar[str] = "parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_endpoint"
 
     parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="algorithms")
     name = models.CharField(max_length=128)
@@ -58,6 +70,8 @@ class MLAlgorithm(models.Model):
     reference_profile = models.JSONField(null=True)
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
 
     class Meta:
         verbose_name = "algorithm"
@@ -83,6 +97,9 @@ class MLAlgorithmStatus(models.Model):
     algorithm an endpoint, on every database (MySQL would skip a conditional constraint).
     """
 
+    TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint"
+
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="statuses")
     status = models.CharField(max_length=16, choices=Status.choices)
     active_of = models.OneToOneField(MLAlgorithm, on_delete=models.PROTECT, null=True, related_name="active_status")
@@ -94,6 +111,8 @@ class MLAlgorithmStatus(models.Model):
     reason = models.TextField(blank=True, default="")
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
 
     class Meta:
         verbose_name = "algorithm status"
@@ -117,9 +136,14 @@ class MLAlgorithmStatus(models.Model):
 class AlgorithmTag(models.Model):
     """A note on an algorithm: a name and a value, which may change although the algorithm never does."""
 
+    TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint"
+
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="tags")
     name = models.CharField(max_length=63)
     value = models.CharField(max_length=256, blank=True)
+
+    objects = OwnedRows.as_manager()
 
     class Meta:
         verbose_name = "tag"
@@ -132,11 +156,16 @@ class AlgorithmTag(models.Model):
 class EndpointAlias(models.Model):
     """A name under an endpoint for one of its algorithms; `created_by` and `created_at` are of its latest change."""
 
+    TEAM_PATH: ClassVar[str] = "parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_endpoint"
+
     parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="aliases")
     name = models.CharField(max_length=63)
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="aliases")
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
 
     class Meta:
         verbose_name = "alias"
@@ -156,6 +185,9 @@ class MLRequest(models.Model):
     answer; the commit itself is not in it.
     """
 
+    TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint"
+
     id = models.UUIDField(primary_key=True)
     parent_mlalgorithm = models.ForeignKey(
         MLAlgorithm, on_delete=models.PROTECT, related_name="requests", db_constraint=False, db_index=False
@@ -174,6 +206,8 @@ class MLRequest(models.Model):
     unit = models.CharField(max_length=255, null=True)
     key_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
 
     class Meta:
         verbose_name = "request"

@@ -17,6 +17,7 @@ RESERVED = frozenset(
         "stop_ab_test",
         "events",
         "keys",
+        "teams",
         "schema",
         "docs",
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from ml_pipeline.apps.endpoints import endpoints
+from ml_pipeline.apps.endpoints import changes, endpoints
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.errors import Conflict
@@ -37,6 +37,7 @@ def move(algorithm: MLAlgorithm, status: str, *, actor: str, reason: str = "") -
             row = _promote(endpoint, algorithm, actor, reason, previous=_stack_top(endpoint))
         else:
             row = _append(algorithm, status, actor, reason, moment=_next_moment(endpoint.pk))
+        _record("algorithm.moved", row, endpoint, before=current.status if current else None)
         revisions.raise_revision()
         return Change(row, True)
 
@@ -65,6 +66,7 @@ def roll_back(endpoint: Endpoint, *, actor: str, reason: str = "") -> MLAlgorith
             )
         algorithm = target.parent_mlalgorithm
         row = _promote(endpoint, algorithm, actor, reason or "rollback", previous=target.previous_production)
+        _record("endpoint.rolled_back", row, endpoint)
         revisions.raise_revision()
         return row
 
@@ -167,3 +169,16 @@ def _next_moment(endpoint_id: int) -> datetime:
     )
     now = timezone.now()
     return now if last is None else max(now, last + timedelta(microseconds=1))
+
+
+def _record(action: str, step: MLAlgorithmStatus, endpoint: Endpoint, **details: str | None) -> None:
+    changes.record(
+        action,
+        step.parent_mlalgorithm,
+        endpoint,
+        actor=step.created_by,
+        algorithm=step.parent_mlalgorithm_id,
+        status=step.status,
+        reason=step.reason,
+        **details,
+    )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from ml_pipeline.apps.endpoints import names
+from ml_pipeline.apps.endpoints import changes, names
 from ml_pipeline.apps.endpoints.models import AlgorithmTag, MLAlgorithm
 from ml_pipeline.errors import Complaint, InvalidInput, NotFound
 
@@ -23,29 +23,39 @@ def named(algorithm: MLAlgorithm, name: str) -> AlgorithmTag:
     return tag
 
 
-def put(algorithm: MLAlgorithm, name: str, value: str) -> bool:
+def put(algorithm: MLAlgorithm, name: str, value: str, *, actor: str) -> bool:
     """Whether the tag `name` is new on `algorithm`; its value is `value` now. Raises InvalidInput."""
     check({name: value})
-    _, created = AlgorithmTag.objects.update_or_create(
-        parent_mlalgorithm=algorithm, name=name, defaults={"value": value}
-    )
+    with transaction.atomic():
+        _, created = AlgorithmTag.objects.update_or_create(
+            parent_mlalgorithm=algorithm, name=name, defaults={"value": value}
+        )
+        _record("tag.put", algorithm, name, actor, value=value)
     return created
 
 
-def put_all(algorithm: MLAlgorithm, values: Mapping[str, str]) -> None:
+def put_all(algorithm: MLAlgorithm, values: Mapping[str, str], *, actor: str) -> None:
     """`algorithm` has each tag of `values`, by name, or none of them is put. Raises InvalidInput."""
     check(values)
     with transaction.atomic():
         for name, value in values.items():
-            put(algorithm, name, value)
+            put(algorithm, name, value, actor=actor)
 
 
-def remove(algorithm: MLAlgorithm, name: str) -> None:
+def remove(algorithm: MLAlgorithm, name: str, *, actor: str) -> None:
     """`algorithm` has no tag `name` any more. Raises NotFound when it had none."""
     # Looked at first: a database may choke on what cannot be a name.
     known = re.match(names.TAG_PATTERN, name) is not None
-    if not known or not AlgorithmTag.objects.filter(parent_mlalgorithm=algorithm, name=name).delete()[0]:
-        raise NotFound(f"{algorithm} has no tag {name[:100]!r}.")
+    with transaction.atomic():
+        if not known or not AlgorithmTag.objects.filter(parent_mlalgorithm=algorithm, name=name).delete()[0]:
+            raise NotFound(f"{algorithm} has no tag {name[:100]!r}.")
+        _record("tag.removed", algorithm, name, actor)
+
+
+def _record(action: str, algorithm: MLAlgorithm, name: str, actor: str, **details: str) -> None:
+    changes.record(
+        action, algorithm, algorithm.parent_endpoint, actor=actor, algorithm=algorithm.pk, tag=name, **details
+    )
 
 
 def check(values: Mapping[str, str]) -> None:

@@ -1,6 +1,8 @@
-"""The revision, one row, locked by whoever changes what the data plane must see; and who serves which revision."""
+"""The revision, one row, locked by whoever changes what the data plane must see; who serves which; and the audit."""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
 
 from django.db import models
 
@@ -36,3 +38,51 @@ class ServingProcess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid} at {self.revision}"
+
+
+class AppendOnly(models.QuerySet["Event"]):
+    """Events are added, and that is all."""
+
+    def update(self, **changes: Any) -> NoReturn:
+        """Raises TypeError."""
+        raise TypeError("events are never changed")
+
+    def delete(self) -> NoReturn:
+        """Raises TypeError."""
+        raise TypeError("events are never deleted")
+
+
+class Event(models.Model):
+    """One change: who did what to which subject, when, from where. Append-only.
+
+    Without a team it concerns all of them. `address` is empty where the server's own command made the change.
+    """
+
+    MAX_SUBJECT: ClassVar[int] = 255
+
+    action = models.CharField(max_length=63)
+    subject = models.CharField(max_length=MAX_SUBJECT)
+    actor = models.CharField(max_length=150)
+    address = models.CharField(max_length=45, blank=True)
+    team_id = models.BigIntegerField(null=True)
+    endpoint_id = models.BigIntegerField(null=True)
+    details = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    objects = AppendOnly.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=("team_id", "id"), name="events_event_team"),)
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action} {self.subject}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Inserts it; an event never changes."""
+        if not self._state.adding:
+            raise TypeError("events are never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises TypeError."""
+        raise TypeError("events are never deleted")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import uuid_utils
 
-from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.ml.algorithm import Prediction
 from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.signature import Signature

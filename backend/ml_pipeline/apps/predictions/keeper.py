@@ -11,21 +11,20 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from django.db import Error, connection
 
-from ml_pipeline.apps.accounts import keys
-from ml_pipeline.apps.accounts.keys import Grant
-from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithmStatus, Status
+from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.events.models import Revision
 from ml_pipeline.apps.ml.registry import MLRegistry
+from ml_pipeline.apps.predictions import wanted as database
 from ml_pipeline.apps.predictions.checkpoints import Checkpointer
 from ml_pipeline.apps.predictions.presence import Presence
 from ml_pipeline.apps.predictions.routing import LIVE, Route, Snapshot
+from ml_pipeline.apps.predictions.wanted import Wanted
 from ml_pipeline.errors import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
@@ -37,27 +36,6 @@ PATIENCE_S = 10.0
 RETRY_S, MAX_RETRY_S = 5.0, 60.0
 # One that hangs must not keep the others waiting.
 LOADS_AT_ONCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the database says as of one revision, whether or not it is loaded (0: nothing read yet)."""
-
-    revision: int = 0
-    grants: Mapping[str, Grant] = field(default_factory=dict)
-    endpoints: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
-    aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
-
-    @property
-    def routable(self) -> dict[int, Route]:
-        """The routes of all endpoints by algorithm."""
-        return {route.algorithm_id: route for routes in self.endpoints.values() for route in routes}
-
-    @property
-    def live(self) -> tuple[Route, ...]:
-        """What must be loaded: what an endpoint answers with by itself, and what an alias names."""
-        named = {route.algorithm_id for route in self.aliases.values()}
-        return tuple(route for one, route in self.routable.items() if one in named or route.status in LIVE)
 
 
 class SnapshotKeeper:
@@ -133,7 +111,7 @@ class SnapshotKeeper:
         with self._refreshing:
             try:
                 while (revision := revisions.current()) != self._wanted.revision:
-                    wanted = Wanted(revision, keys.grants(), _routes(), _aliases())
+                    wanted = database.read(revision)
                     # Nothing was committed while we read, so what we read is the state at that revision.
                     if revisions.current() == revision:
                         self._wanted, self._retry_s = wanted, RETRY_S
@@ -182,7 +160,7 @@ class SnapshotKeeper:
         wanted = self._wanted
         kept = {name: self._kept(name, routes) for name, routes in wanted.endpoints.items()}
         kept_aliases = {place: self._kept_alias(place, route) for place, route in wanted.aliases.items()}
-        self.snapshot = Snapshot(wanted.revision, wanted.grants, kept, wanted.live, kept_aliases)
+        self.snapshot = Snapshot(wanted.revision, wanted.grants, kept, wanted.live, kept_aliases, wanted.owners)
         used = [*(route for routes in kept.values() for route in routes), *kept_aliases.values()]
         live = {route.algorithm_id for route in used if route.status in LIVE}
         live |= {route.algorithm_id for route in wanted.live}
@@ -255,39 +233,3 @@ class SnapshotKeeper:
     def _on_raised(self, *, patience_s: float | None, **_: Any) -> None:
         self.refresh()
         self.settle(PATIENCE_S if patience_s is None else patience_s)
-
-
-def _routes() -> dict[str, tuple[Route, ...]]:
-    found: dict[str, list[Route]] = {name: [] for name in Endpoint.objects.values_list("name", flat=True)}
-    steps = (
-        MLAlgorithmStatus.objects.filter(active_of__isnull=False)
-        .exclude(status=Status.ARCHIVED)
-        .order_by("parent_mlalgorithm_id")
-        .values_list(
-            "parent_mlalgorithm_id",
-            "parent_mlalgorithm__parent_endpoint__name",
-            "parent_mlalgorithm__name",
-            "parent_mlalgorithm__version",
-            "status",
-            "parent_mlalgorithm__artifact_digest",
-            "parent_mlalgorithm__is_isolated",
-        )
-    )
-    for step in steps:
-        # An endpoint made between the two queries; the second look at the revision discards what was read.
-        found.setdefault(step[1], []).append(Route(*step))
-    return {name: tuple(routes) for name, routes in found.items()}
-
-
-def _aliases() -> dict[tuple[str, str], Route]:
-    named = EndpointAlias.objects.filter(parent_mlalgorithm__active_status__isnull=False).values_list(
-        "name",
-        "parent_mlalgorithm_id",
-        "parent_endpoint__name",
-        "parent_mlalgorithm__name",
-        "parent_mlalgorithm__version",
-        "parent_mlalgorithm__active_status__status",
-        "parent_mlalgorithm__artifact_digest",
-        "parent_mlalgorithm__is_isolated",
-    )
-    return {(one[2], one[0]): Route(*one[1:]) for one in named}

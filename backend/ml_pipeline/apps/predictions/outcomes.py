@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import Error, connection
 
-from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item, Told
 from ml_pipeline.apps.predictions.calls import Waiter, wake
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """One telling of a true outcome until it is finished; then it has `told`, or an `error`."""
 
-    __slots__ = ("actor", "deadline", "error", "is_finished", "item", "told", "waiter")
+    __slots__ = ("deadline", "error", "grant", "is_finished", "item", "told", "waiter")
 
     def __init__(self, request_id: UUID, value: Any, grant: Grant, waiter: Waiter, *, deadline: float) -> None:
         self.waiter, self.deadline = waiter, deadline
         self.is_finished = False
         self.item = Item(request_id, value)
-        self.actor = grant.actor
+        self.grant = grant
         self.told: Told | None = None
         self.error: MLPipelineError | None = None
 
@@ -75,7 +75,7 @@ class Outcomes:
 
 
 def _recorded(outcomes: Sequence[Outcome]) -> list[Told]:
-    tellings = [(outcome.item, outcome.actor) for outcome in outcomes]
+    tellings = [(outcome.item, outcome.grant) for outcome in outcomes]
     try:
         return feedback.record_each(tellings)
     except Error:

@@ -9,17 +9,21 @@ import atexit
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable
 
 from django.db import Error, connection
 
+from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.events import processes
 
 logger = logging.getLogger(__name__)
 
 # A process that stops does not stay for long because the database is away; without it, its row is dead soon.
 LEAVE_S = 5.0
+# How late it may be known that a key was used.
+USES_S = 30.0
 
 
 class Presence:
@@ -38,6 +42,7 @@ class Presence:
         self._is_over = False
         self._thread: threading.Thread | None = None
         self._told = ""
+        self._uses_due = time.monotonic() + USES_S
 
     def enter(self) -> None:
         """The row is there, unless the database is away, and is kept up to date from now on."""
@@ -70,6 +75,7 @@ class Presence:
             if not self._is_over:
                 self._report()
         try:
+            keys.write_uses()
             processes.remove(self._id)
         except Error as error:
             logger.error("This process's row among the serving ones stays for a while: %s", error)
@@ -78,6 +84,9 @@ class Presence:
     def _report(self) -> None:
         try:
             processes.report(self._id, revision=self._served())
+            if time.monotonic() >= self._uses_due:
+                self._uses_due = time.monotonic() + USES_S
+                keys.write_uses()
             self._told = ""
         except Error as error:
             connection.close()

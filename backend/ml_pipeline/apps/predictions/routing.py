@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
@@ -27,6 +27,13 @@ class Route:
     status: str
     digest: str
     is_isolated: bool
+
+
+class Owner(NamedTuple):
+    """Whose an endpoint is, and its id."""
+
+    team_id: int
+    endpoint_id: int
 
 
 class Selection(NamedTuple):
@@ -52,7 +59,7 @@ class Snapshot:
 
     `live` are the routes that the database wants loaded; `endpoints` has those that are used, which differ where one
     cannot be loaded.
-    `aliases` has what each endpoint and alias name, archived or not.
+    `aliases` has what each endpoint and alias name, archived or not; `owners` whose each endpoint is.
     """
 
     revision: int = 0
@@ -60,6 +67,7 @@ class Snapshot:
     endpoints: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
     live: tuple[Route, ...] = ()
     aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
+    owners: Mapping[str, Owner] = field(default_factory=dict)
     # Routes found before. An endpoint may have thousands of algorithms.
     _found: dict[tuple[str, Selection], Route] = field(default_factory=dict, repr=False, compare=False)
 
@@ -69,6 +77,13 @@ class Snapshot:
         kept = (route for routes in self.endpoints.values() for route in routes if route.status in LIVE)
         named = (route for route in self.aliases.values() if route.status != Status.ARCHIVED)
         return frozenset((*self.live, *kept, *named))
+
+    def route_for(self, grant: Grant, endpoint: str, selection: Selection) -> Route:
+        """As `route`, for whoever may ask that endpoint; for others it does not exist."""
+        owner = self.owners.get(endpoint)
+        if owner is None or not grant.may("predict", *owner):
+            raise _unknown(endpoint)
+        return self.route(endpoint, selection)
 
     def route(self, endpoint: str, selection: Selection) -> Route:
         """The one algorithm that `selection` leaves. Raises NotFound and AmbiguousAlgorithm.
@@ -86,7 +101,7 @@ class Snapshot:
     def _search(self, endpoint: str, selection: Selection) -> Route:
         routes = self.endpoints.get(endpoint)
         if routes is None:
-            raise NotFound(f"There is no endpoint named {endpoint[:100]!r}.")
+            raise _unknown(endpoint)
         if selection.alias is not None:
             return self._aliased(endpoint, selection.alias, selection)
         fitting = [route for route in routes if selection.fits(route)]
@@ -114,6 +129,10 @@ class Snapshot:
         if not selection.fits(route):
             raise NotFound(f"{named} in {route.status}, which does not fit: {_asked(selection)}.")
         return route
+
+
+def _unknown(endpoint: str) -> NotFound:
+    return NotFound(f"There is no endpoint named {endpoint[:100]!r}.")
 
 
 def _asked(selection: Selection) -> str:

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error, connection
 
 from ml_pipeline.apps.accounts import keys
-from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
 from ml_pipeline.apps.ml.batching import MicroBatcher
 from ml_pipeline.apps.ml.decoding import Decoded
@@ -156,7 +156,7 @@ class PredictionService:
         if begun > since + self.deadline_s:
             raise DeadlineExceeded("Too much waits to be read; it was not asked in time.")
         snapshot = self._keeper.snapshot
-        route = snapshot.route(question.endpoint, question.selection)
+        route = snapshot.route_for(grant, question.endpoint, question.selection)
         key = (route.algorithm_id, route.digest)
         algorithm = self._keeper.registry.algorithm(*key)
         since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.

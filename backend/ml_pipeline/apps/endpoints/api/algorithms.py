@@ -12,7 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, actor_of
+from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints import algorithms, statuses, tags
 from ml_pipeline.apps.endpoints.api import uploads, waiting
 from ml_pipeline.apps.endpoints.api.serializers import (
@@ -23,7 +23,7 @@ from ml_pipeline.apps.endpoints.api.serializers import (
     TagSerializer,
 )
 from ml_pipeline.apps.endpoints.models import AlgorithmTag, MLAlgorithm, MLAlgorithmStatus, Status
-from ml_pipeline.rest.lists import refuse_unknown
+from ml_pipeline.rest.lists import RowIdFilter, refuse_unknown
 
 _ALGORITHMS = MLAlgorithm.objects.select_related("parent_endpoint", "active_status").prefetch_related("tags", "aliases")
 
@@ -48,13 +48,14 @@ class AlgorithmFilters(django_filters.FilterSet):
         return queryset.filter(**wanted)
 
 
-class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
+class AlgorithmList(SeesOwn, generics.ListAPIView[MLAlgorithm]):
     """All algorithms, newest first; `POST` registers one from its files."""
 
     # The profile is large, and only the reply for one algorithm has it.
     queryset = _ALGORITHMS.defer("reference_profile")
     filterset_class = AlgorithmFilters
     parser_classes = (MultiPartParser,)
+    scopes = {"GET": "read", "POST": "manage"}
 
     def get_serializer_class(self) -> type[Any]:
         """The algorithm when read, the form when uploaded: pages and OPTIONS show the matching fields."""
@@ -76,60 +77,64 @@ class AlgorithmList(generics.ListAPIView[MLAlgorithm]):
             endpoint=values["endpoint"],
             name=values["name"],
             version=values["version"],
-            actor=actor_of(request).name,
+            grant=grant_of(request),
         )
         # A plain mapping: the page would make its form of the fields of whatever serializer it finds on the reply.
         record = dict(AlgorithmDetailSerializer(_ALGORITHMS.get(pk=done.algorithm.pk)).data)
         return Response(record, status=status.HTTP_201_CREATED if done.created else status.HTTP_200_OK)
 
 
-class AlgorithmDetail(generics.RetrieveAPIView[MLAlgorithm]):
+class AlgorithmDetail(SeesOwn, generics.RetrieveAPIView[MLAlgorithm]):
     """One algorithm, with its reference profile."""
 
     queryset = _ALGORITHMS
     serializer_class = AlgorithmDetailSerializer
     filter_backends = ()
+    scopes = {"GET": "read"}
 
 
-class AlgorithmArchive(generics.GenericAPIView[MLAlgorithmStatus]):
+class AlgorithmArchive(SeesOwn, generics.GenericAPIView[MLAlgorithmStatus]):
     """The end of an algorithm's life: its history stays, it answers no more."""
 
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = ReasonSerializer
+    scopes = {"POST": "manage"}
 
     @waiting.awaited
     @extend_schema(responses={201: StatusSerializer, 200: StatusSerializer})
     def post(self, request: Request, pk: int) -> Response:
         """The step to `archived`; 200 when it was archived already."""
         refuse_unknown(request, {waiting.PARAMETER})
+        grant = grant_of(request)
+        algorithm = algorithms.identified(pk, grant, "manage")
         body = ReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        change = statuses.archive(
-            algorithms.identified(pk), actor=actor_of(request).name, reason=body.validated_data["reason"]
-        )
+        change = statuses.archive(algorithm, actor=grant.actor, reason=body.validated_data["reason"])
         return _reply(change)
 
 
-class AlgorithmTagDetail(generics.GenericAPIView[AlgorithmTag]):
+class AlgorithmTagDetail(SeesOwn, generics.GenericAPIView[AlgorithmTag]):
     """One tag of an algorithm: read, put with a value, or removed."""
 
     queryset = AlgorithmTag.objects.all()
     serializer_class = TagSerializer
+    scopes = {"GET": "read", "PUT": "manage", "DELETE": "manage"}
 
     def get(self, request: Request, pk: int, name: str) -> Response:
         """The tag. 404 when there is none of this name."""
         refuse_unknown(request, set())
-        return Response(self.get_serializer(tags.named(algorithms.identified(pk), name)).data)
+        return Response(self.get_serializer(tags.named(algorithms.identified(pk, grant_of(request)), name)).data)
 
     @extend_schema(responses={201: TagSerializer, 200: TagSerializer})
     def put(self, request: Request, pk: int, name: str) -> Response:
         """The tag as it is now; 200 when there was one of this name."""
         refuse_unknown(request, set())
-        algorithm = algorithms.identified(pk)
+        grant = grant_of(request)
+        algorithm = algorithms.identified(pk, grant, "manage")
         body = TagSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         value = body.validated_data["value"]
-        created = tags.put(algorithm, name, value)
+        created = tags.put(algorithm, name, value, actor=grant.actor)
         code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
         return Response({"name": name, "value": value}, status=code)
 
@@ -137,7 +142,8 @@ class AlgorithmTagDetail(generics.GenericAPIView[AlgorithmTag]):
     def delete(self, request: Request, pk: int, name: str) -> Response:
         """Nothing. 404 when there was none of this name."""
         refuse_unknown(request, set())
-        tags.remove(algorithms.identified(pk), name)
+        grant = grant_of(request)
+        tags.remove(algorithms.identified(pk, grant, "manage"), name, actor=grant.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -146,18 +152,21 @@ class StatusFilters(django_filters.FilterSet):
 
     active = django_filters.BooleanFilter(field_name="active_of", lookup_expr="isnull", exclude=True)
     endpoint = django_filters.CharFilter(field_name="parent_mlalgorithm__parent_endpoint__name")
+    # By number: whether another team's exists is not told.
+    parent_mlalgorithm = RowIdFilter(field_name="parent_mlalgorithm_id")
 
     class Meta:
         model = MLAlgorithmStatus
-        fields = ("status", "parent_mlalgorithm")
+        fields = ("status",)
 
 
-class StatusList(generics.ListCreateAPIView[MLAlgorithmStatus]):
+class StatusList(SeesOwn, generics.ListCreateAPIView[MLAlgorithmStatus]):
     """Every step of every algorithm, newest first; `POST` moves an algorithm to another status."""
 
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = StatusSerializer
     filterset_class = StatusFilters
+    scopes = {"GET": "read", "POST": "manage"}
 
     @waiting.awaited
     @extend_schema(responses={201: StatusSerializer, 200: StatusSerializer})
@@ -167,18 +176,19 @@ class StatusList(generics.ListCreateAPIView[MLAlgorithmStatus]):
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
-        change = statuses.move(
-            values["parent_mlalgorithm"], values["status"], actor=actor_of(request).name, reason=values["reason"]
-        )
+        grant = grant_of(request)
+        algorithm = algorithms.identified(values["parent_mlalgorithm"].pk, grant, "manage")
+        change = statuses.move(algorithm, values["status"], actor=grant.actor, reason=values["reason"])
         return _reply(change)
 
 
-class StatusDetail(generics.RetrieveAPIView[MLAlgorithmStatus]):
+class StatusDetail(SeesOwn, generics.RetrieveAPIView[MLAlgorithmStatus]):
     """One step."""
 
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = StatusSerializer
     filter_backends = ()
+    scopes = {"GET": "read"}
 
 
 def _reply(change: statuses.Change) -> Response:

@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from ml_pipeline.apps.accounts.authentication import actor_of
+from ml_pipeline.apps.accounts import teams
+from ml_pipeline.apps.accounts.authentication import SeesOwn, grant_of
 from ml_pipeline.apps.endpoints import endpoints, statuses
 from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.apps.endpoints.api.serializers import (
@@ -34,15 +35,18 @@ from ml_pipeline.rest.lists import refuse_unknown
 class EndpointFilters(django_filters.FilterSet):
     """Filters of the list of endpoints."""
 
+    team = django_filters.CharFilter(field_name="team__name")
+
     class Meta:
         model = Endpoint
         fields = ("name", "owner")
 
 
-class EndpointList(generics.ListCreateAPIView[Endpoint]):
+class EndpointList(SeesOwn, generics.ListCreateAPIView[Endpoint]):
     """All endpoints, newest first; `POST` makes one."""
 
-    queryset = Endpoint.objects.all()
+    queryset = Endpoint.objects.select_related("team")
+    scopes = {"GET": "read", "POST": "manage"}
     serializer_class = EndpointSerializer
     filterset_class = EndpointFilters
 
@@ -54,22 +58,28 @@ class EndpointList(generics.ListCreateAPIView[Endpoint]):
 
     def perform_create(self, serializer: BaseSerializer[Endpoint]) -> None:
         """Makes it through the noun module, which knows the rules."""
-        values = serializer.validated_data
+        values, grant = serializer.validated_data, grant_of(self.request)
         serializer.instance = endpoints.create(
-            values["name"], owner=values.get("owner", ""), description=values.get("description", "")
+            values["name"],
+            teams.meant(values.get("team", {}).get("name"), grant, "manage"),
+            actor=grant.actor,
+            owner=values.get("owner", ""),
+            description=values.get("description", ""),
         )
 
 
-class EndpointDetail(generics.RetrieveUpdateDestroyAPIView[Endpoint]):
+class EndpointDetail(SeesOwn, generics.RetrieveUpdateDestroyAPIView[Endpoint]):
     """One endpoint: read, describe anew, or delete while it has no algorithms."""
 
     queryset = Endpoint.objects.all()
+    scopes = {"GET": "read", "PUT": "manage", "PATCH": "manage", "DELETE": "manage"}
     serializer_class = EndpointChangeSerializer
 
     def get_object(self) -> Endpoint:
         """The endpoint named in the address."""
         refuse_unknown(self.request, {waiting.PARAMETER} if self.request.method == "DELETE" else set())
-        return endpoints.named(self.kwargs["name"])
+        scope = self.scopes.get(str(self.request.method), "read")
+        return endpoints.named(self.kwargs["name"], grant_of(self.request), scope)
 
     @waiting.awaited
     def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -80,25 +90,29 @@ class EndpointDetail(generics.RetrieveUpdateDestroyAPIView[Endpoint]):
         """Changes owner and description."""
         values = serializer.validated_data
         serializer.instance = endpoints.describe(
-            self.get_object(), owner=values.get("owner"), description=values.get("description")
+            self.get_object(),
+            actor=grant_of(self.request).actor,
+            owner=values.get("owner"),
+            description=values.get("description"),
         )
 
     def perform_destroy(self, instance: Endpoint) -> None:
         """Deletes it, or refuses with a conflict."""
-        endpoints.delete(instance)
+        endpoints.delete(instance, actor=grant_of(self.request).actor)
 
 
-class EndpointHistory(generics.ListAPIView[MLAlgorithmStatus]):
+class EndpointHistory(SeesOwn, generics.ListAPIView[MLAlgorithmStatus]):
     """Every step of every algorithm of the endpoint, newest first; with `?at=TIME` what was in production then."""
 
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = HistoryStepSerializer
     filter_backends = ()
+    scopes = {"GET": "read"}
 
     def get_queryset(self) -> QuerySet[MLAlgorithmStatus]:
         """The steps under this endpoint."""
-        endpoint = endpoints.named(self.kwargs["name"])
-        steps = MLAlgorithmStatus.objects.filter(parent_mlalgorithm__parent_endpoint=endpoint)
+        endpoint = endpoints.named(self.kwargs["name"], grant_of(self.request))
+        steps = super().get_queryset().filter(parent_mlalgorithm__parent_endpoint=endpoint)
         return steps.select_related("parent_mlalgorithm")
 
     @extend_schema(
@@ -117,28 +131,29 @@ class EndpointHistory(generics.ListAPIView[MLAlgorithmStatus]):
         if "at" not in request.query_params:
             return super().get(request, *args, **kwargs)
         moment = _moment(request.query_params["at"])
-        endpoint = endpoints.named(kwargs["name"])
+        endpoint = endpoints.named(kwargs["name"], grant_of(request))
         step = statuses.production_at(endpoint, moment)
         production = HistoryStepSerializer(step).data if step else None
         return Response({"at": moment.isoformat(), "endpoint": endpoint.name, "production": production})
 
 
-class EndpointRollback(generics.GenericAPIView[MLAlgorithmStatus]):
+class EndpointRollback(SeesOwn, generics.GenericAPIView[MLAlgorithmStatus]):
     """The algorithm that was in production before, in production again."""
 
     queryset = MLAlgorithmStatus.objects.all()
     serializer_class = ReasonSerializer
+    scopes = {"POST": "manage"}
 
     @waiting.awaited
     @extend_schema(responses={201: StatusSerializer})
     def post(self, request: Request, name: str) -> Response:
         """The new step into production. 409 when there is nothing to go back to."""
         refuse_unknown(request, {waiting.PARAMETER})
+        grant = grant_of(request)
+        endpoint = endpoints.named(name, grant, "manage")
         body = ReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        step = statuses.roll_back(
-            endpoints.named(name), actor=actor_of(request).name, reason=body.validated_data["reason"]
-        )
+        step = statuses.roll_back(endpoint, actor=grant.actor, reason=body.validated_data["reason"])
         return Response(StatusSerializer(step).data, status=status.HTTP_201_CREATED)
 
 

@@ -11,7 +11,7 @@ from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, actor_of
+from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.api.serializers import (
     BulkFeedbackItemSerializer,
@@ -22,7 +22,7 @@ from ml_pipeline.apps.endpoints.api.serializers import (
 )
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.errors import Complaint, InvalidInput, MalformedInput
-from ml_pipeline.rest.lists import refuse_unknown
+from ml_pipeline.rest.lists import RowIdFilter, refuse_unknown
 from ml_pipeline.rest.parsers import CSVParser, StrictJSONParser
 
 
@@ -31,17 +31,21 @@ class RequestFilters(django_filters.FilterSet):
 
     endpoint = django_filters.CharFilter(field_name="parent_mlalgorithm__parent_endpoint__name")
 
+    # By number: whether another team's exists is not told.
+    parent_mlalgorithm = RowIdFilter(field_name="parent_mlalgorithm_id")
+
     class Meta:
         model = MLRequest
-        fields = ("parent_mlalgorithm", "outcome", "unit")
+        fields = ("outcome", "unit")
 
 
-class RequestList(generics.ListAPIView[MLRequest]):
+class RequestList(SeesOwn, generics.ListAPIView[MLRequest]):
     """The log of predictions, newest first."""
 
     queryset = MLRequest.objects.all()
     serializer_class = RequestSerializer
     filterset_class = RequestFilters
+    scopes = {"GET": "read"}
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One page, with the feedback of its requests."""
@@ -49,12 +53,12 @@ class RequestList(generics.ListAPIView[MLRequest]):
         return self.get_paginated_response(RequestSerializer(_with_feedback(page), many=True).data)
 
 
-class RequestDetail(generics.RetrieveAPIView[MLRequest]):
+class RequestDetail(SeesOwn, generics.RetrieveAPIView[MLRequest]):
     """One logged prediction; `PUT` or `PATCH` says what its true outcome was."""
 
     queryset = MLRequest.objects.all()
     filter_backends = ()
-    scopes = {"PUT": "feedback", "PATCH": "feedback"}
+    scopes = {"GET": "read", "PUT": "feedback", "PATCH": "feedback"}
 
     def get_serializer_class(self) -> type[Any]:
         """The request when read, its feedback when written: browsable pages show the matching form."""
@@ -72,7 +76,7 @@ class RequestDetail(generics.RetrieveAPIView[MLRequest]):
         refuse_unknown(request, set())
         body = FeedbackSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        effect = feedback.record(pk, body.validated_data["feedback"], actor=actor_of(request).name)
+        effect = feedback.record(pk, body.validated_data["feedback"], grant_of(request))
         return Response({"id": str(pk), "status": effect, "feedback": feedback.effective([pk])[pk]})
 
     @extend_schema(request=FeedbackSerializer, responses=FeedbackReplySerializer)
@@ -81,7 +85,7 @@ class RequestDetail(generics.RetrieveAPIView[MLRequest]):
         return self.put(request, pk)
 
 
-class FeedbackBulk(generics.GenericAPIView[MLRequest]):
+class FeedbackBulk(SeesOwn, generics.GenericAPIView[MLRequest]):
     """Feedback on many requests at once, as JSON or as CSV with the columns `request_id` and `feedback`."""
 
     queryset = MLRequest.objects.all()
@@ -100,7 +104,7 @@ class FeedbackBulk(generics.GenericAPIView[MLRequest]):
                 [Complaint(None, None, f"at most {feedback.MAX_ITEMS} lines", f"{len(request.data)} lines")]
             )
         items, unreadable = _items(request.data)
-        outcome = feedback.record_all(items, actor=actor_of(request).name)
+        outcome = feedback.record_all(items, grant_of(request))
         return Response({**outcome._asdict(), "invalid": unreadable + outcome.invalid})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from ml_pipeline.apps.accounts.authentication import grant_of
 from ml_pipeline.apps.endpoints.models import (
     AlgorithmTag,
     Endpoint,
@@ -20,14 +21,25 @@ from ml_pipeline.apps.endpoints.models import (
 from ml_pipeline.rest.serializers import RefusesUnknownFields
 
 
+class _OwnAlgorithm(serializers.PrimaryKeyRelatedField[MLAlgorithm]):
+    """An algorithm that exists for whoever asks."""
+
+    def get_queryset(self) -> Any:
+        """Those that may be named."""
+        request = self.context.get("request")
+        # Described for OpenAPI, nobody asks.
+        return MLAlgorithm.objects.all() if request is None else MLAlgorithm.objects.seen_by(grant_of(request))
+
+
 class EndpointSerializer(RefusesUnknownFields, serializers.ModelSerializer[Endpoint]):
-    """An endpoint. Its name is set when it is created."""
+    """An endpoint. Its name and its team are set when it is created."""
 
     name = serializers.CharField(max_length=63)
+    team = serializers.CharField(source="team.name", max_length=63, required=False)
 
     class Meta:
         model = Endpoint
-        fields = ("id", "name", "owner", "description", "settings", "created_at")
+        fields = ("id", "name", "team", "owner", "description", "settings", "created_at")
         read_only_fields = ("settings", "created_at")
 
 
@@ -35,11 +47,13 @@ class EndpointChangeSerializer(EndpointSerializer):
     """What may change of an endpoint: owner and description."""
 
     name = serializers.CharField(read_only=True)
+    team = serializers.CharField(source="team.name", read_only=True)
 
 
 class StatusSerializer(RefusesUnknownFields, serializers.ModelSerializer[MLAlgorithmStatus]):
     """One step in an algorithm's history; `active` for the one in force."""
 
+    parent_mlalgorithm = _OwnAlgorithm(queryset=MLAlgorithm.objects.all())
     active = serializers.BooleanField(read_only=True)
     status = serializers.ChoiceField(choices=Status.choices)
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
@@ -110,6 +124,7 @@ class TagSerializer(RefusesUnknownFields, serializers.ModelSerializer[AlgorithmT
 class AliasSerializer(RefusesUnknownFields, serializers.ModelSerializer[EndpointAlias]):
     """An alias with the algorithm that it names, and who named it, when."""
 
+    parent_mlalgorithm = _OwnAlgorithm(queryset=MLAlgorithm.objects.all())
     algorithm = serializers.CharField(source="parent_mlalgorithm.name", read_only=True)
     version = serializers.CharField(source="parent_mlalgorithm.version", read_only=True)
 

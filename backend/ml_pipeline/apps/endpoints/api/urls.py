@@ -6,22 +6,13 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter, UUIDConverter
 
 from ml_pipeline.apps.endpoints.api import algorithms, aliases, endpoints, requests
+from ml_pipeline.rest import converters
 
 
 class EndpointName(StringConverter):
     """A name that an endpoint may bear; anything else is not found."""
 
     regex = "[a-z][a-z0-9_-]{0,62}"
-
-
-class RowId(StringConverter):
-    """An id that fits a 64-bit column."""
-
-    regex = "[0-9]{1,18}"
-
-    def to_python(self, value: str) -> int:  # type: ignore[override]
-        """The number."""
-        return int(value)
 
 
 class RequestId(UUIDConverter):
@@ -31,7 +22,7 @@ class RequestId(UUIDConverter):
 
 
 register_converter(EndpointName, "endpoint")
-register_converter(RowId, "id")
+converters.register()
 register_converter(RequestId, "request")
 
 urlpatterns = [

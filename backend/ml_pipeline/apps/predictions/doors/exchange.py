@@ -15,7 +15,7 @@ from uuid import UUID
 import uuid_utils.compat
 
 from ml_pipeline.apps.accounts import keys
-from ml_pipeline.apps.accounts.keys import Grant
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import names
 from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
 from ml_pipeline.apps.predictions.doors import heads, questions

@@ -15,7 +15,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts import access, keys
+from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.accounts.models import ApiKey
 from ml_pipeline.apps.endpoints import algorithms, registrations, statuses
 from ml_pipeline.apps.endpoints.models import MLAlgorithm, MLAlgorithmStatus, Status
@@ -31,7 +32,7 @@ ALGORITHMS = {
     "extra_trees": Status.TESTING,
     "decision_tree": Status.STAGING,
 }
-ACTOR = "demo"
+GRANT = Grant("demo", everywhere=access.ALL)
 KEY_SCOPES = ["predict", "feedback", "read", "manage"]
 
 
@@ -89,7 +90,7 @@ class Command(BaseCommand):
                 name=folder.name,
                 version=VERSION,
                 owner="demo",
-                actor=ACTOR,
+                grant=GRANT,
             )
             present = done.algorithm
             self.stdout.write(f"Registered {present}, served by {present.runtime}.")
@@ -98,7 +99,7 @@ class Command(BaseCommand):
         untouched = steps.filter(parent_mlalgorithm=present).count() == 1
         taken = wanted == Status.PRODUCTION and steps.filter(status=Status.PRODUCTION).exists()
         if untouched and not taken:
-            statuses.move(present, wanted, actor=ACTOR, reason="set up by the demo")
+            statuses.move(present, wanted, actor=GRANT.actor, reason="set up by the demo")
 
     def _make_secrets(self) -> str | None:
         # Told as soon as they are made: they are stored nowhere.
@@ -108,7 +109,7 @@ class Command(BaseCommand):
             self._tell(f"\nAdministrator: admin\nPassword: {password}")
         if ApiKey.objects.filter(name="demo").exists():
             return None
-        secret = keys.create("demo", KEY_SCOPES)[1]
+        secret = keys.create("demo", KEY_SCOPES, actor=GRANT.actor)[1]
         self._tell(f"API key: {secret}\nThese secrets are shown only now; keep them.")
         return secret
 

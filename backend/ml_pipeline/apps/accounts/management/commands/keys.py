@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from ml_pipeline.apps.accounts import keys
-from ml_pipeline.apps.accounts.models import ApiKey
+from ml_pipeline.apps.accounts import access, keys, teams
+from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, ApiKey
 from ml_pipeline.errors import MLPipelineError
 
 
@@ -23,7 +25,13 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         create = actions.add_parser("create", help="make a key and print it, once")
         create.add_argument("name")
-        create.add_argument("--scope", action="append", default=[], help=f"one of {', '.join(keys.SCOPES)}; repeatable")
+        scopes = ", ".join(access.SCOPES)
+        create.add_argument("--scope", action="append", default=[], help=f"one of {scopes}; repeatable")
+        where = create.add_mutually_exclusive_group()
+        where.add_argument("--team", default=DEFAULT_TEAM, help="the team in which it holds its scopes")
+        where.add_argument("--all-teams", action="store_true", help="it holds them in all teams")
+        create.add_argument("--owner", default="", help="who answers for it")
+        create.add_argument("--days", type=int, help="after how many days it expires")
         listing = actions.add_parser("list", help="list the keys")
         revoke = actions.add_parser("revoke", help="make a key invalid")
         revoke.add_argument("name")
@@ -38,25 +46,40 @@ class Command(BaseCommand):
             raise CommandError(error.message) from None
 
     def _create(self, options: dict[str, Any]) -> None:
-        key, secret = keys.create(options["name"], options["scope"])
+        operator = access.operator()
+        days = options["days"]
+        if days is not None and not 1 <= days <= 36_500:
+            raise CommandError("--days: expected an integer from 1 to 36500.")
+        key, secret = keys.create(
+            options["name"],
+            options["scope"],
+            actor=operator.actor,
+            team=None if options["all_teams"] else teams.named(options["team"], operator),
+            owner=options["owner"],
+            expires_at=None if days is None else timezone.now() + timedelta(days=days),
+        )
         if options["json"]:
             self.stdout.write(json.dumps({**_document(key), "key": secret}))
         else:
+            where = "all teams" if key.team is None else f"the team {key.team.name}"
             self.stdout.write(
-                f"API key: {secret}\nScopes: {', '.join(key.scopes)}. The key is shown only now; keep it."
+                f"API key: {secret}\nScopes: {', '.join(key.scopes)}, in {where}. The key is shown only now; keep it."
             )
 
     def _list(self, options: dict[str, Any]) -> None:
-        documents = [_document(key) for key in ApiKey.objects.order_by("pk")]
+        documents = [_document(key) for key in ApiKey.objects.select_related("team").order_by("pk")]
         if options["json"]:
             self.stdout.write(json.dumps(documents))
             return
         for one in documents:
-            state = f"revoked {one['revoked_at']}" if one["revoked_at"] else "valid"
-            self.stdout.write(f"{one['prefix']}…  {one['name']}  {','.join(one['scopes'])}  {state}")
+            expiry = f"valid until {one['expires_at']}" if one["expires_at"] else "valid"
+            state = f"revoked {one['revoked_at']}" if one["revoked_at"] else expiry
+            team = one["team"] or "all teams"
+            self.stdout.write(f"{one['prefix']}…  {one['name']}  {team}  {','.join(one['scopes'])}  {state}")
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        key = keys.revoke(options["name"])
+        operator = access.operator()
+        key = keys.revoke(keys.named(options["name"], operator), actor=operator.actor)
         self.stdout.write(json.dumps(_document(key)) if options["json"] else f"The key {key.name!r} is revoked.")
 
 
@@ -66,6 +89,15 @@ def _document(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "prefix": key.prefix,
         "scopes": key.scopes,
+        "team": key.team.name if key.team else None,
+        "endpoints": key.endpoint_ids,
+        "owner": key.owner,
         "created_at": key.created_at.isoformat(),
-        "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
+        "expires_at": _time(key.expires_at),
+        "last_used_at": _time(key.last_used_at),
+        "revoked_at": _time(key.revoked_at),
     }
+
+
+def _time(moment: Any) -> str | None:
+    return moment.isoformat() if moment else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from argparse import ArgumentParser
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from ml_pipeline.apps.accounts import access
 from ml_pipeline.apps.endpoints import algorithms
 from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.errors import MLPipelineError
@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 name=name,
                 version=options["algorithm_version"],
                 owner=options["owner"],
-                actor=_operator(),
+                grant=access.operator(),
             )
         except MLPipelineError as error:
             raise CommandError(error.message) from None
@@ -58,11 +58,3 @@ class Command(BaseCommand):
             verb = "Registered" if done.created else "Registered before, nothing changed:"
             why = f" ({one.runtime_reason.rstrip('.')})" if one.runtime_reason else ""
             self.stdout.write(f"{verb} {one} as algorithm {one.pk}, served by {one.runtime}{why}.")
-
-
-def _operator() -> str:
-    try:
-        return f"operator:{getpass.getuser()}"
-    except (KeyError, OSError):
-        # A container may run under a user id that has no name.
-        return "operator"

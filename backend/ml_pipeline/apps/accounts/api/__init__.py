@@ -1,0 +1,1 @@
+"""REST views of teams, their members, API keys, and the audit of changes."""

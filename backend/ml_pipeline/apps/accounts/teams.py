@@ -1,0 +1,114 @@
+"""Teams: made, described; and what people are in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from ml_pipeline.apps.accounts.access import Grant, Role
+from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, Membership, Team
+from ml_pipeline.apps.events import audit, revisions
+from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
+
+PATTERN: Final = r"[a-z][a-z0-9_-]{0,62}\Z"
+
+
+class Change(NamedTuple):
+    """A membership, and whether it was made now or stood already, in this role or another."""
+
+    membership: Membership
+    created: bool
+
+
+def named(name: str, grant: Grant) -> Team:
+    """The team called `name`. Raises NotFound."""
+    # Looked at first: a database may choke on what cannot be a name.
+    team = Team.objects.seen_by(grant).filter(name=name).first() if re.match(PATTERN, name) else None
+    if team is None:
+        raise NotFound(f"There is no team named {name[:100]!r}.")
+    return team
+
+
+def meant(name: str | None, grant: Grant, scope: str) -> Team:
+    """The team called `name`; without a name the only one in which `grant` has `scope`, or the default team for whoever
+    has it in all. Raises NotFound, Forbidden, and InvalidInput where it must be named."""
+    if name is not None:
+        team = named(name, grant)
+        grant.demand(scope, team.pk)
+        return team
+    if scope in grant.everywhere:
+        return Team.objects.get(name=DEFAULT_TEAM)
+    candidates = [team_id for team_id, scopes in grant.teams.items() if scope in scopes]
+    if len(candidates) != 1:
+        raise InvalidInput([Complaint(None, "team", "the name of one of your teams", "nothing")])
+    return Team.objects.get(pk=candidates[0])
+
+
+def create(name: str, *, actor: str, description: str = "") -> Team:
+    """A new team. Raises InvalidInput for a bad name and Conflict for one in use."""
+    if not re.match(PATTERN, name):
+        expected = "a lower-case letter, then up to 62 of a-z, 0-9, _ and -"
+        raise InvalidInput([Complaint(None, "name", expected, repr(name[:80]))])
+    team = Team(name=name, description=description, created_at=timezone.now())
+    try:
+        with transaction.atomic():
+            team.save(force_insert=True)
+            audit.record("team.created", name, actor=actor, team_id=team.pk, description=description)
+            revisions.raise_revision()
+    except IntegrityError:
+        raise Conflict(f"There is a team named {name!r} already.") from None
+    return team
+
+
+def describe(team: Team, *, description: str, actor: str) -> Team:
+    """`team` with another description; its name never changes."""
+    with transaction.atomic():
+        team = Team.objects.select_for_update().get(pk=team.pk)
+        team.description = description
+        team.save(update_fields=["description"])
+        audit.record("team.changed", team.name, actor=actor, team_id=team.pk, description=description)
+        revisions.raise_revision()
+    return team
+
+
+def member(team: Team, username: str) -> Membership:
+    """What `username` is in `team`. Raises NotFound."""
+    rows = team.memberships.select_related("user").filter(user__username=username)
+    membership = rows.first() if _may_be_a_name(username) else None
+    if membership is None:
+        raise NotFound(f"{username[:150]!r} is not in the team {team.name!r}.")
+    return membership
+
+
+def put_member(team: Team, username: str, role: str, *, actor: str) -> Change:
+    """`username` is `role` in `team` now. Raises NotFound when there is no such person."""
+    user = User.objects.filter(username=username).first() if _may_be_a_name(username) else None
+    if user is None:
+        raise NotFound(f"There is no person named {username[:150]!r}.")
+    with transaction.atomic():
+        present = Membership.objects.select_for_update().filter(team=team, user=user).first()
+        if present is not None and present.role == role:
+            return Change(present, False)
+        membership = present or Membership(team=team, user=user, created_at=timezone.now())
+        before = present.role if present else None
+        membership.role = Role(role)
+        membership.save()
+        audit.record("member.put", username, actor=actor, team_id=team.pk, role=role, before=before)
+        return Change(membership, present is None)
+
+
+def remove_member(team: Team, username: str, *, actor: str) -> None:
+    """`username` is in `team` no more. Raises NotFound when he was not."""
+    membership = member(team, username)
+    with transaction.atomic():
+        membership.delete()
+        audit.record("member.removed", username, actor=actor, team_id=team.pk, before=membership.role)
+
+
+def _may_be_a_name(username: str) -> bool:
+    # A database may choke on what cannot be one.
+    return len(username) <= 150 and username.isprintable()
