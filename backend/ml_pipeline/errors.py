@@ -104,6 +104,14 @@ class Overloaded(MLPipelineError):
         self.retry_after_s = retry_after_s
 
 
+class QuotaExceeded(MLPipelineError):
+    """A key or a team has asked for as much as it may; `retry_after_s` says when there is more."""
+
+    def __init__(self, message: str, details: Any = None, *, retry_after_s: int) -> None:
+        super().__init__(message, details)
+        self.retry_after_s = retry_after_s
+
+
 class AlgorithmNotReady(MLPipelineError):
     """The algorithm is known but not loaded in this process."""
 

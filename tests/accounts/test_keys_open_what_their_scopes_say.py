@@ -56,6 +56,7 @@ ROUTES = [
     ("GET", "/api/v1/keys", "admin"),
     ("POST", "/api/v1/keys", "admin"),
     ("GET", "/api/v1/keys/999", "admin"),
+    ("PATCH", "/api/v1/keys/999", "admin"),
     ("POST", "/api/v1/keys/999/revoke", "admin"),
     ("GET", "/api/v1/events", "admin"),
     ("GET", "/api/schema", "read"),

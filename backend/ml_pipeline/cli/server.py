@@ -52,8 +52,7 @@ def create_key(
     """Make an API key and print it, once."""
     scopes = [argument for one in scope for argument in ("--scope", one)]
     where = ("--all-teams",) if all_teams else ("--team", team)
-    until = () if days is None else ("--days", str(days))
-    _run("keys", "create", name, *scopes, *where, "--owner", owner, *until, *_json(as_json))
+    _run("keys", "create", name, *scopes, *where, "--owner", owner, *_number("--days", days), *_json(as_json))
 
 
 @keys_app.command("list")
@@ -77,6 +76,16 @@ def create_team(
     _run("teams", "create", name, "--description", description)
 
 
+@teams_app.command("limit")
+def limit_team(
+    team: Annotated[str, typer.Argument()],
+    requests_per_s: Annotated[int | None, typer.Option(help="Requests a second, of all its keys together.")] = None,
+    rows_per_day: Annotated[int | None, typer.Option(help="Rows a day (UTC), of all its keys together.")] = None,
+) -> None:
+    """Say how much a team may ask for; what is not said has no limit."""
+    _run("teams", "limit", team, *_number("--requests-per-s", requests_per_s), *_number("--rows-per-day", rows_per_day))
+
+
 @teams_app.command("list")
 def list_teams(as_json: AsJson = False) -> None:
     """List the teams and who is in them."""
@@ -97,6 +106,10 @@ def add_member(
 def remove_member(team: Annotated[str, typer.Argument()], username: Annotated[str, typer.Argument()]) -> None:
     """Take a person out of a team."""
     _run("teams", "remove", team, username)
+
+
+def _number(option: str, number: int | None) -> tuple[str, ...]:
+    return () if number is None else (option, str(number))
 
 
 def _json(wanted: bool) -> tuple[str, ...]:

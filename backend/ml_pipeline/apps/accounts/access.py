@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 
 from django.db import models
 
+from ml_pipeline.apps.accounts.quotas import Quota
 from ml_pipeline.errors import Forbidden
 
 SCOPES: Final = ("predict", "feedback", "read", "manage", "admin")
@@ -45,7 +46,8 @@ class Grant:
     """Who acts, and the scopes that he holds: `everywhere`, and by the id of a team in `teams`.
 
     `actor` is his name in history and audit: `key:NAME`, `user:NAME` or `operator:NAME`. `endpoint_ids` are the only
-    endpoints that exist for him, None for no such limit. `expires_s` is in seconds since 1970.
+    endpoints that exist for him, None for no such limit. `expires_s` is in seconds since 1970; `quotas` are his own and
+    his team's.
     """
 
     actor: str
@@ -54,6 +56,7 @@ class Grant:
     endpoint_ids: frozenset[int] | None = None
     key_id: int | None = None
     expires_s: float | None = None
+    quotas: tuple[Quota, ...] = ()
 
     def allows(self, scope: str) -> bool:
         """Whether `scope` is granted anywhere."""

@@ -12,7 +12,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from ml_pipeline.apps.accounts import access, keys
+from ml_pipeline.apps.accounts import access, keys, quotas
 from ml_pipeline.apps.accounts.access import Grant, OwnedRows
 from ml_pipeline.apps.accounts.models import Membership
 from ml_pipeline.errors import Unauthenticated
@@ -39,9 +39,15 @@ class KeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer KEY` or `X-Api-Key: KEY`."""
 
     def authenticate(self, request: Request) -> tuple[KeyHolder, Grant] | None:
-        """The key's holder and grant; None when there is no key. Raises Unauthenticated for an invalid one."""
+        """The key's holder and grant; None when there is no key. Raises Unauthenticated for an invalid one, and
+        QuotaExceeded."""
         secret = keys.presented(request.headers.get("Authorization"), request.headers.get("X-Api-Key"))
-        return None if secret is None else (KeyHolder(), keys.grant_of(secret))
+        if secret is None:
+            return None
+        grant = keys.grant_of(secret)
+        if grant.quotas:
+            quotas.meter.admit(grant.quotas)
+        return KeyHolder(), grant
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,7 @@ from django.utils import timezone
 from ml_pipeline.apps.accounts import access
 from ml_pipeline.apps.accounts.access import SCOPES, Grant
 from ml_pipeline.apps.accounts.models import ApiKey, Team
+from ml_pipeline.apps.accounts.quotas import Quota
 from ml_pipeline.apps.events import audit, revisions
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound, Unauthenticated
 
@@ -42,11 +43,13 @@ def create(
     owner: str = "",
     endpoint_ids: Collection[int] | None = None,
     expires_at: datetime | None = None,
+    requests_per_s: int | None = None,
+    rows_per_day: int | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key's record and its secret, which is nowhere stored. Raises InvalidInput, and Conflict for a used name.
 
     Without a `team` it holds its scopes in all of them; `endpoint_ids` limits it to these. Its owner is, unless said
-    otherwise, the actor.
+    otherwise, the actor. Its quotas are at least 1, None for no limit.
     """
     now = timezone.now()
     if complaints := [*_of_scopes(scopes, endpoint_ids), *_of_names(name, owner), *_of_expiry(expires_at, now)]:
@@ -63,6 +66,8 @@ def create(
         created_by=actor,
         created_at=now,
         expires_at=expires_at,
+        requests_per_s=requests_per_s,
+        rows_per_day=rows_per_day,
     )
     try:
         with transaction.atomic():
@@ -76,6 +81,8 @@ def create(
                 owner=key.owner,
                 endpoint_ids=key.endpoint_ids,
                 expires_at=expires_at and expires_at.isoformat(),
+                requests_per_s=requests_per_s,
+                rows_per_day=rows_per_day,
             )
             revisions.raise_revision()
     except IntegrityError:
@@ -112,6 +119,24 @@ def _of_expiry(expires_at: datetime | None, now: datetime) -> list[Complaint]:
     return [Complaint(None, "expires_at", "a time to come", expires_at.isoformat())]
 
 
+def limit(key: ApiKey, *, requests_per_s: int | None, rows_per_day: int | None, actor: str) -> ApiKey:
+    """`key` with these quotas, at least 1 each, None for no limit; served everywhere within a second."""
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update(of=("self",)).select_related("team").get(pk=key.pk)
+        key.requests_per_s, key.rows_per_day = requests_per_s, rows_per_day
+        key.save(update_fields=["requests_per_s", "rows_per_day"])
+        audit.record(
+            "key.limited",
+            key.name,
+            actor=actor,
+            team_id=key.team_id,
+            requests_per_s=requests_per_s,
+            rows_per_day=rows_per_day,
+        )
+        revisions.raise_revision()
+    return key
+
+
 def named(name: str, grant: Grant) -> ApiKey:
     """The key named `name`. Raises NotFound."""
     key = ApiKey.objects.seen_by(grant).filter(name=name).first()
@@ -146,7 +171,7 @@ def _keyed(secret_key: str) -> hmac.HMAC:
 
 def grant_of(secret: str) -> Grant:
     """What the key `secret` allows, read from the database. Raises Unauthenticated when it is not valid."""
-    key = ApiKey.objects.filter(hash=digest(secret), revoked_at=None).first()
+    key = ApiKey.objects.select_related("team").filter(hash=digest(secret), revoked_at=None).first()
     return valid(_grant(key) if key else None)
 
 
@@ -171,7 +196,8 @@ def write_uses() -> None:
 def grants() -> dict[str, Grant]:
     """Every valid key: its digest and what it allows. The data plane's snapshot holds this."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return {key.hash: _grant(key) for key in ApiKey.objects.filter(unexpired, revoked_at=None)}
+    valid_now = ApiKey.objects.select_related("team").filter(unexpired, revoked_at=None)
+    return {key.hash: _grant(key) for key in valid_now}
 
 
 def _grant(key: ApiKey) -> Grant:
@@ -183,7 +209,14 @@ def _grant(key: ApiKey) -> Grant:
         endpoint_ids=None if key.endpoint_ids is None else frozenset(key.endpoint_ids),
         key_id=key.pk,
         expires_s=None if key.expires_at is None else key.expires_at.timestamp(),
+        quotas=tuple(_quotas(key)),
     )
+
+
+def _quotas(key: ApiKey) -> Iterator[Quota]:
+    for kind, limited in (("key", key), ("team", key.team)):
+        if limited is not None and (limited.requests_per_s is not None or limited.rows_per_day is not None):
+            yield Quota(f"{kind} {limited.name!r}", limited.requests_per_s, limited.rows_per_day)
 
 
 def presented(authorization: str | None, x_api_key: str | None) -> str | None:

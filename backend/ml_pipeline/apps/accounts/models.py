@@ -21,6 +21,8 @@ class Team(models.Model):
 
     name = models.CharField(max_length=63, unique=True)
     description = models.TextField(blank=True, default="")
+    requests_per_s = models.PositiveIntegerField(null=True)
+    rows_per_day = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField()
 
     objects = OwnedRows.as_manager()
@@ -66,6 +68,8 @@ class ApiKey(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, related_name="keys")
     endpoint_ids = models.JSONField(null=True)
     owner = models.CharField(max_length=150)
+    requests_per_s = models.PositiveIntegerField(null=True)
+    rows_per_day = models.PositiveBigIntegerField(null=True)
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
@@ -80,3 +84,31 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class QuotaUse(models.Model):
+    """Rows that all processes together let through in a day (UTC), of a key or team that has a quota."""
+
+    subject = models.CharField(max_length=255)
+    day = models.DateField()
+    rows = models.BigIntegerField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("subject", "day"), name="accounts_use_subject_day"),)
+
+    def __str__(self) -> str:
+        return f"{self.subject} on {self.day}: {self.rows}"
+
+
+class QuotaRate(models.Model):
+    """Requests a second that one serving process let through of late."""
+
+    process = models.UUIDField()
+    subject = models.CharField(max_length=255)
+    rate_per_s = models.FloatField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("process", "subject"), name="accounts_rate_process_subject"),)
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.rate_per_s:g} a second"

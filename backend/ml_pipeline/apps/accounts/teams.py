@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -15,6 +16,8 @@ from ml_pipeline.apps.events import audit, revisions
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
 
 PATTERN: Final = r"[a-z][a-z0-9_-]{0,62}\Z"
+QUOTAS: Final = ("requests_per_s", "rows_per_day")
+CHANGEABLE: Final = ("description", *QUOTAS)
 
 
 class Change(NamedTuple):
@@ -48,29 +51,35 @@ def meant(name: str | None, grant: Grant, scope: str) -> Team:
     return Team.objects.get(pk=candidates[0])
 
 
-def create(name: str, *, actor: str, description: str = "") -> Team:
-    """A new team. Raises InvalidInput for a bad name and Conflict for one in use."""
+def create(name: str, values: Mapping[str, Any], *, actor: str) -> Team:
+    """A new team, `values` as for `change`. Raises InvalidInput for a bad name and Conflict for one in use."""
     if not re.match(PATTERN, name):
         expected = "a lower-case letter, then up to 62 of a-z, 0-9, _ and -"
         raise InvalidInput([Complaint(None, "name", expected, repr(name[:80]))])
-    team = Team(name=name, description=description, created_at=timezone.now())
+    given = {one: values[one] for one in CHANGEABLE if one in values}
+    team = Team(name=name, created_at=timezone.now(), **given)
     try:
         with transaction.atomic():
             team.save(force_insert=True)
-            audit.record("team.created", name, actor=actor, team_id=team.pk, description=description)
+            audit.record("team.created", name, actor=actor, team_id=team.pk, **given)
             revisions.raise_revision()
     except IntegrityError:
         raise Conflict(f"There is a team named {name!r} already.") from None
     return team
 
 
-def describe(team: Team, *, description: str, actor: str) -> Team:
-    """`team` with another description; its name never changes."""
+def change(team: Team, values: Mapping[str, Any], *, actor: str) -> Team:
+    """`team` with another `description`, `requests_per_s` or `rows_per_day`, as far as `values` has them.
+
+    Its name never changes. Quotas are at least 1, None for no limit.
+    """
     with transaction.atomic():
         team = Team.objects.select_for_update().get(pk=team.pk)
-        team.description = description
-        team.save(update_fields=["description"])
-        audit.record("team.changed", team.name, actor=actor, team_id=team.pk, description=description)
+        changed = {name: values[name] for name in CHANGEABLE if name in values}
+        for name, value in changed.items():
+            setattr(team, name, value)
+        team.save(update_fields=list(changed))
+        audit.record("team.changed", team.name, actor=actor, team_id=team.pk, **changed)
         revisions.raise_revision()
     return team
 

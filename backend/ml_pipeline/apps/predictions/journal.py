@@ -209,3 +209,17 @@ def stamp(moment: datetime) -> str:
 def chained(previous: str, entries: Sequence[Entry]) -> str:
     """The hex sha256 of a batch: over the previous batch's and every immutable column of every row, in order."""
     return hashlib.sha256(previous.encode() + msgspec.json.encode(entries)).hexdigest()
+
+
+def database_answers() -> bool:
+    """Whether the database answers this thread now."""
+    # Twice: a connection that was cut while it lay idle says nothing about the database.
+    for _ in range(2):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except Error:
+            connection.close()
+        else:
+            return True
+    return False

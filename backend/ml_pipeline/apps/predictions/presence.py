@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from django.db import Error, connection
 
-from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts import consumption, keys, quotas
 from ml_pipeline.apps.events import processes
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,8 @@ class Presence:
                 self._report()
         try:
             keys.write_uses()
+            consumption.reconcile(quotas.meter, self._id)
+            consumption.forget(self._id)
             processes.remove(self._id)
         except Error as error:
             logger.error("This process's row among the serving ones stays for a while: %s", error)
@@ -84,6 +86,7 @@ class Presence:
     def _report(self) -> None:
         try:
             processes.report(self._id, revision=self._served())
+            consumption.reconcile(quotas.meter, self._id)
             if time.monotonic() >= self._uses_due:
                 self._uses_due = time.monotonic() + USES_S
                 keys.write_uses()

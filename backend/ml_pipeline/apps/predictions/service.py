@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import Error, connection
-
-from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
 from ml_pipeline.apps.ml.batching import MicroBatcher
@@ -148,9 +146,9 @@ class PredictionService:
         """The call, under way; `waiter` is woken when it is finished. An algorithm that is not loaded is loaded first.
 
         It has come at `since`, on the monotonic clock. Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady,
-        Overloaded, DeadlineExceeded when it is late by now, and what `body.decode` raises. A finished call's `error` is
-        JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids, AlgorithmFailed,
-        AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
+        Overloaded, QuotaExceeded, DeadlineExceeded when it is late by now, and what `body.decode` raises. A finished
+        call's `error` is JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids,
+        AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
         """
         begun = time.monotonic()
         if begun > since + self.deadline_s:
@@ -161,6 +159,8 @@ class PredictionService:
         algorithm = self._keeper.registry.algorithm(*key)
         since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.
         decoded = body.decode(algorithm)
+        if grant.quotas:
+            quotas.meter.take(grant.quotas, len(decoded.rows))
         call = Call(
             decoded,
             question,
@@ -252,7 +252,7 @@ class PredictionService:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""
         snapshot = self._keeper.snapshot
         algorithms = [self._state(route) for route in snapshot.live]
-        answers = self._journal.is_available and _database_answers()
+        answers = self._journal.is_available and journal.database_answers()
         loaded = not algorithms or any(self._state(route)["state"] == "ready" for route in snapshot.answering)
         return {
             "ready": bool(snapshot.revision) and loaded and answers and not self._draining,
@@ -285,16 +285,3 @@ def _entries(call: Call, now: float, created_at: str) -> list[Entry]:
     logger.error("algorithm %s failed on request %s", call.route.algorithm_id, first, exc_info=call.error)
     call.error = type(call.error)(call.error.message, {"request_id": first})
     return failures
-
-
-def _database_answers() -> bool:
-    # Twice: a connection that was cut while it lay idle says nothing about the database.
-    for _ in range(2):
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-        except Error:
-            connection.close()
-        else:
-            return True
-    return False

@@ -12,16 +12,21 @@ from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
 from ml_pipeline.apps.events.models import Event
 from ml_pipeline.rest.serializers import RefusesUnknownFields
 
+# Fits the columns of every database.
+MAX_QUOTA = 10**9
+
 
 class TeamSerializer(RefusesUnknownFields, serializers.ModelSerializer[Team]):
     """A team. Its name is set when it is made."""
 
     name = serializers.CharField(max_length=63)
     description = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    requests_per_s = serializers.IntegerField(min_value=1, max_value=MAX_QUOTA, required=False, allow_null=True)
+    rows_per_day = serializers.IntegerField(min_value=1, max_value=MAX_QUOTA, required=False, allow_null=True)
 
     class Meta:
         model = Team
-        fields = ("id", "name", "description", "created_at")
+        fields = ("id", "name", "description", "requests_per_s", "rows_per_day", "created_at")
         read_only_fields = ("created_at",)
 
 
@@ -29,7 +34,7 @@ class TeamChangeSerializer(TeamSerializer):
     """What may change of a team."""
 
     name = serializers.CharField(read_only=True)
-    description = serializers.CharField(allow_blank=True, max_length=10_000)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
 
 class MemberSerializer(RefusesUnknownFields, serializers.ModelSerializer[Membership]):
@@ -59,6 +64,8 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             "scopes",
             "team",
             "endpoints",
+            "requests_per_s",
+            "rows_per_day",
             "owner",
             "created_by",
             "created_at",
@@ -86,7 +93,14 @@ class KeyCreatedSerializer(KeySerializer):
         read_only_fields = fields
 
 
-class NewKeySerializer(RefusesUnknownFields):
+class KeyQuotasSerializer(RefusesUnknownFields):
+    """What may change of a key: how much it may ask for; null for no limit. What is left out stays."""
+
+    requests_per_s = serializers.IntegerField(min_value=1, max_value=MAX_QUOTA, required=False, allow_null=True)
+    rows_per_day = serializers.IntegerField(min_value=1, max_value=MAX_QUOTA, required=False, allow_null=True)
+
+
+class NewKeySerializer(KeyQuotasSerializer):
     """What a new key shall be."""
 
     name = serializers.CharField(max_length=100, trim_whitespace=False)

@@ -37,7 +37,7 @@ class TeamList(SeesOwn, generics.ListAPIView[Team]):
         body = TeamSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
-        team = teams.create(values["name"], actor=grant.actor, description=values["description"])
+        team = teams.create(values["name"], values, actor=grant.actor)
         return Response(TeamSerializer(team).data, status=status.HTTP_201_CREATED)
 
 
@@ -55,15 +55,17 @@ class TeamDetail(SeesOwn, generics.GenericAPIView[Team]):
 
     @extend_schema(responses=TeamSerializer)
     def patch(self, request: Request, name: str) -> Response:
-        """The team as it is now."""
+        """The team as it is now. Its quotas are changed by whoever has `admin` in all teams only."""
         refuse_unknown(request, set())
         grant = grant_of(request)
         team = teams.named(name, grant)
         grant.demand("admin", team.pk)
         body = TeamChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        team = teams.describe(team, description=body.validated_data["description"], actor=grant.actor)
-        return Response(TeamSerializer(team).data)
+        values = body.validated_data
+        if not values.keys().isdisjoint(teams.QUOTAS):
+            grant.demand("admin", None)
+        return Response(TeamSerializer(teams.change(team, values, actor=grant.actor)).data)
 
 
 class MemberList(SeesOwn, generics.ListAPIView[Membership]):

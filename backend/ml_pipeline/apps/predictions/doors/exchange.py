@@ -14,7 +14,7 @@ from uuid import UUID
 
 import uuid_utils.compat
 
-from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import names
 from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
@@ -109,7 +109,8 @@ class Exchange:
     def admit(self, head: Head) -> Asked | Telling | Health | Elsewhere:
         """The data-plane request of `head`, judged before a byte of its body is read; Elsewhere when it is Django's.
 
-        Raises MalformedInput and BodyTooLarge for any path, else Unauthenticated, Forbidden, MethodNotAllowed.
+        Raises MalformedInput and BodyTooLarge for any path, else Unauthenticated, Forbidden, QuotaExceeded,
+        MethodNotAllowed.
         """
         if head.path in HEALTH_PATHS:
             _refuse_method(head.method, ("GET", "HEAD"))
@@ -121,6 +122,8 @@ class Exchange:
             heads.check_length(head, other.limit_bytes if isinstance(other, Elsewhere) else MAX_BODY_BYTES)
             return other
         grant = self.service.authorise(_secret(head), "predict")
+        if grant.quotas:
+            quotas.meter.admit(grant.quotas)
         _refuse_method(head.method, ("POST",))
         heads.check_length(head)
         endpoint, at, alias = match[1].partition("@")
@@ -151,7 +154,9 @@ class Exchange:
         return self.service.begin(asked.grant, question, EncodedBody.of(asked.head, body), waiter, since)
 
     def tell(self, telling: Telling, value: Any, waiter: Waiter) -> Outcome:
-        """The outcome, on its way into the database."""
+        """The outcome, on its way into the database. Raises QuotaExceeded."""
+        if telling.grant.quotas:
+            quotas.meter.admit(telling.grant.quotas)
         return self.service.tell(telling.grant, telling.request_id, value, waiter)
 
     def health(self, health: Health) -> Reply:

@@ -24,9 +24,12 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         create = actions.add_parser("create", help="make a team")
         create.add_argument("--description", default="")
+        limit = actions.add_parser("limit", help="say how much a team may ask for; what is not said has no limit")
+        limit.add_argument("--requests-per-s", type=int)
+        limit.add_argument("--rows-per-day", type=int)
         add = actions.add_parser("add", help="put a person in a team, in a role")
         remove = actions.add_parser("remove", help="take a person out of a team")
-        for action in (create, add, remove):
+        for action in (create, limit, add, remove):
             action.add_argument("team")
         for action in (add, remove):
             action.add_argument("username")
@@ -36,15 +39,24 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Runs one sub-command."""
-        actions = {"create": self._create, "list": self._list, "add": self._add, "remove": self._remove}
         try:
-            actions[options["action"]](options)
+            getattr(self, f"_{options['action']}")(options)
         except MLPipelineError as error:
             raise CommandError(error.message) from None
 
     def _create(self, options: dict[str, Any]) -> None:
-        team = teams.create(options["team"], actor=access.operator().actor, description=options["description"])
+        about = {"description": options["description"]}
+        team = teams.create(options["team"], about, actor=access.operator().actor)
         self.stdout.write(f"The team {team.name!r} is made.")
+
+    def _limit(self, options: dict[str, Any]) -> None:
+        operator = access.operator()
+        quotas = {name: options[name] for name in teams.QUOTAS}
+        if any(number is not None and not 1 <= number <= 10**9 for number in quotas.values()):
+            raise CommandError("A quota is an integer from 1 to 1,000,000,000.")
+        team = teams.change(teams.named(options["team"], operator), quotas, actor=operator.actor)
+        told = [f"{number:,} {name.replace('_', ' ')}" for name, number in quotas.items() if number is not None]
+        self.stdout.write(f"The team {team.name!r} may ask for {' and '.join(told) or 'as much as it likes'}.")
 
     def _add(self, options: dict[str, Any]) -> None:
         operator, username = access.operator(), options["username"]
