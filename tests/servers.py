@@ -67,6 +67,7 @@ class Server:
                     str(bin_folder / "uvicorn"),
                     "ml_pipeline.server.asgi:application",
                     *("--port", str(self.port), "--no-access-log", "--log-level", "warning", "--lifespan", "on"),
+                    "--no-proxy-headers",
                 ]
             case "wsgi":
                 return [

@@ -31,6 +31,11 @@ def start(home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
         ("ML_PIPELINE_DATABASE_URL", "oracle://x", "(ml_pipeline.E002)"),
         ("ML_PIPELINE_SECRET_KEY", "short", "(ml_pipeline.E003)"),
         ("ML_PIPELINE_QUEUE_ROW", "5", "(ml_pipeline.E000) ML_PIPELINE_QUEUE_ROW: there is no such setting"),
+        (
+            "ML_PIPELINE_TRUSTED_PROXIES",
+            "10.0.0.1/8",
+            "(ml_pipeline.E017) ML_PIPELINE_TRUSTED_PROXIES: expected addresses",
+        ),
         ("PORT", "0", "(ml_pipeline.E008)"),
     ],
 )

@@ -5,6 +5,7 @@ A value that cannot be read, and a name in `ML_PIPELINE_*` that nothing reads, s
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -85,6 +86,13 @@ def _public_keys(text: str) -> list[str]:
         except ValueError as error:
             raise ValueError(f"Ed25519 public keys of 32 bytes in base64 ({error})") from None
     return keys
+
+
+def _networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(name) for name in _names(text)]
+    except ValueError as error:
+        raise ValueError(f"addresses and networks such as 10.0.0.5,10.1.0.0/16 ({error})") from None
 
 
 def _secret(text: str) -> str:
@@ -197,6 +205,14 @@ TABLE = (
         _public_keys,
         "ml_pipeline.E014",
         "Ed25519 public keys, 32 bytes in base64 each, separated by commas, whose owners may upload signed joblibs.",
+    ),
+    Setting(
+        "ML_PIPELINE_TRUSTED_PROXIES",
+        "",
+        _networks,
+        "ml_pipeline.E017",
+        "Addresses and networks of the proxies in front, separated by commas. Only what comes from them may say in "
+        "`X-Forwarded-For` who the client is.",
     ),
     Setting("HOST", "127.0.0.1", _text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
     Setting("PORT", "8000", _port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),

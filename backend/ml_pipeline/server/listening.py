@@ -86,6 +86,8 @@ def serve(host: str, port: int, ready: Callable[[], None], *, drain_s: float = D
         access_log=False,
         lifespan="on",
         server_header=False,
+        # By default it believes what anybody on this machine says about whom he speaks for; see `rest.addresses`.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
     _Server(config, ready, drain_s).run()
