@@ -17,6 +17,8 @@ LIMITS = (
     ("size of an upload's metadata", "apps.endpoints.api.uploads", "MAX_METADATA", "bytes"),
     ("uploads on their way in, in one process", "apps.predictions.doors.uploads", "MAX_AT_ONCE", "uploads"),
     ("registrations at once in one process", "apps.endpoints.registrations", "MAX_AT_ONCE", "registrations"),
+    ("tries to log in, by name and by address", "apps.accounts.tries", "MAX_TRIES", "tries"),
+    ("period for which they are counted, from the first on", "apps.accounts.tries", "PERIOD_S", "seconds"),
     ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
     ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
     ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),

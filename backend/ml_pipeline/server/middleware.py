@@ -1,15 +1,21 @@
-"""Middleware of our own: the audit is told where a request comes from."""
+"""What stands between the doors and Django's views."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from ml_pipeline.apps.events import audit
+from ml_pipeline.errors import TooManyTries
+from ml_pipeline.rest import exceptions
+from ml_pipeline.wire import replies
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def addressed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def addressed(get_response: GetResponse) -> GetResponse:
     """What is changed while a request is answered is recorded with its client's address."""
 
     def answer(request: HttpRequest) -> HttpResponse:
@@ -17,3 +23,26 @@ def addressed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[
             return get_response(request)
 
     return answer
+
+
+class RefusedTries:
+    """Tells whoever tried to log in too often, on any page: in HTML for a browser, else in the shape of errors."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The reply of the views."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The reply to TooManyTries; None for all else."""
+        if not isinstance(exception, TooManyTries):
+            return None
+        if request.get_preferred_type(["text/html", "application/json"]) != "text/html":
+            return exceptions.page(exception)
+        reply = replies.reply_to(exception)
+        page = render(request, "too_many_tries.html", {"message": exception.message}, status=reply.status)
+        for name, value in replies.headers_of(exception).items():
+            page.headers[name] = value
+        return page

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "ml_pipeline.server.middleware.addressed",
+    "ml_pipeline.server.middleware.RefusedTries",
 ]
 TEMPLATES = [
     {
@@ -90,6 +91,7 @@ ROOT_URLCONF = "ml_pipeline.server.urls"
 ASGI_APPLICATION = "ml_pipeline.server.asgi.application"
 WSGI_APPLICATION = "ml_pipeline.server.wsgi.application"
 APPEND_SLASH = False
+AUTHENTICATION_BACKENDS = ["ml_pipeline.apps.accounts.tries.CountedTries"]
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "api-root"
 LOGOUT_REDIRECT_URL = "rest_framework:login"
