@@ -74,6 +74,7 @@ class Server:
                     str(bin_folder / "gunicorn"),
                     "ml_pipeline.server.wsgi:application",
                     *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"),
+                    *("--forwarded-allow-ips", ""),
                 ]
             case "uwsgi":
                 return [

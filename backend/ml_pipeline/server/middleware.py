@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from ml_pipeline.apps.events import audit
 from ml_pipeline.errors import TooManyTries
-from ml_pipeline.rest import exceptions
+from ml_pipeline.rest import addresses, exceptions
 from ml_pipeline.wire import replies
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -23,6 +23,19 @@ def addressed(get_response: GetResponse) -> GetResponse:
             return get_response(request)
 
     return answer
+
+
+class TrustedHeaders:
+    """Takes away what only a trusted proxy may say: that the client came by https."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The reply of the views."""
+        if not addresses.comes_through_proxy(request):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return self._get_response(request)
 
 
 class RefusedTries:

@@ -27,6 +27,7 @@ REGISTRATION_MEMORY_BYTES = _VALUES["ML_PIPELINE_REGISTRATION_MEMORY_MB"] * 1_00
 UPLOAD_BYTES = _VALUES["ML_PIPELINE_UPLOAD_MB"] * 1_000_000
 TRUSTED_KEYS = _VALUES["ML_PIPELINE_TRUSTED_KEYS"]
 TRUSTED_PROXIES = _VALUES["ML_PIPELINE_TRUSTED_PROXIES"]
+TLS = _VALUES["ML_PIPELINE_TLS"]
 HOST = _VALUES["HOST"]
 PORT = _VALUES["PORT"]
 
@@ -63,6 +64,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "ml_pipeline.server.middleware.TrustedHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -87,6 +89,15 @@ TEMPLATES = [
         },
     }
 ]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
+if TLS and TRUSTED_PROXIES:
+    # `server.middleware` takes the header away from whoever is no trusted proxy.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# What browsers are told of other names in the domain, and of lists that are built into them, its owner decides.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 ROOT_URLCONF = "ml_pipeline.server.urls"
 ASGI_APPLICATION = "ml_pipeline.server.asgi.application"
 WSGI_APPLICATION = "ml_pipeline.server.wsgi.application"
