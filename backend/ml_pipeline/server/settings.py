@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "ml_pipeline.server.middleware.TrustedHeaders",
     "django.middleware.security.SecurityMiddleware",
+    "ml_pipeline.server.middleware.PageHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -197,7 +197,9 @@ def json_reply(status: int, value: Any) -> Reply:
 
 
 def _reply(status: int, body: bytes) -> Reply:
-    return Reply(status, {"Content-Type": JSON, "Content-Length": str(len(body))}, body)
+    # Nobody takes JSON for a page, whoever wrote the values in it.
+    headers = {"Content-Type": JSON, "X-Content-Type-Options": "nosniff", "Content-Length": str(len(body))}
+    return Reply(status, headers, body)
 
 
 def _secret(head: Head) -> str | None:
