@@ -30,41 +30,37 @@ PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def addressed(get_response: GetResponse) -> GetResponse:
-    """What is changed while a request is answered is recorded with its client's address."""
+def trusted_headers(get_response: GetResponse) -> GetResponse:
+    """That the client came by https is taken from a trusted proxy alone."""
 
     def answer(request: HttpRequest) -> HttpResponse:
-        with audit.coming_from(str(request.META.get("REMOTE_ADDR", ""))):
-            return get_response(request)
+        if not addresses.comes_through_proxy(request):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return get_response(request)
 
     return answer
 
 
-class TrustedHeaders:
-    """Takes away what only a trusted proxy may say: that the client came by https."""
+def page_headers(get_response: GetResponse) -> GetResponse:
+    """Every reply says what a browser may do with it: run our own scripts, show our own pages, and nothing else."""
 
-    def __init__(self, get_response: GetResponse) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The reply of the views."""
-        if not addresses.comes_through_proxy(request):
-            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
-        return self._get_response(request)
-
-
-class PageHeaders:
-    """Says on every reply what a browser may do with it: run our own scripts, show our own pages, and nothing else."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The reply of the views."""
-        reply = self._get_response(request)
+    def answer(request: HttpRequest) -> HttpResponse:
+        reply = get_response(request)
         reply.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         reply.headers["Permissions-Policy"] = PERMISSIONS_POLICY
         return reply
+
+    return answer
+
+
+def addressed(get_response: GetResponse) -> GetResponse:
+    """What is changed while a request is answered is recorded with its client's address."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        with audit.coming_from(addresses.client_address(request)):
+            return get_response(request)
+
+    return answer
 
 
 class RefusedTries:

@@ -64,9 +64,9 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "ml_pipeline.server.middleware.TrustedHeaders",
+    "ml_pipeline.server.middleware.trusted_headers",
     "django.middleware.security.SecurityMiddleware",
-    "ml_pipeline.server.middleware.PageHeaders",
+    "ml_pipeline.server.middleware.page_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
