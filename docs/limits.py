@@ -6,6 +6,7 @@ from __future__ import annotations
 LIMITS = (
     ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
     ("size of a health check's body", "apps.predictions.doors.exchange", "MAX_HEALTH_BYTES", "bytes"),
+    ("size of a body without a key or a session", "apps.predictions.doors.exchange", "MAX_STRANGERS_BYTES", "bytes"),
     ("bodies of requests not answered yet, with a key", "apps.predictions.doors.arrivals", "MAX_HELD_BYTES", "bytes"),
     ("size of feedback that need not pass Django", "apps.predictions.doors.exchange", "MAX_PLAIN_BYTES", "bytes"),
     ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
