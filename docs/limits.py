@@ -6,6 +6,7 @@ from __future__ import annotations
 LIMITS = (
     ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
     ("size of a health check's body", "apps.predictions.doors.exchange", "MAX_HEALTH_BYTES", "bytes"),
+    ("size of a body without a key or a session", "apps.predictions.doors.exchange", "MAX_STRANGERS_BYTES", "bytes"),
     ("bodies of requests not answered yet, with a key", "apps.predictions.doors.arrivals", "MAX_HELD_BYTES", "bytes"),
     ("size of feedback that need not pass Django", "apps.predictions.doors.exchange", "MAX_PLAIN_BYTES", "bytes"),
     ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
@@ -17,6 +18,8 @@ LIMITS = (
     ("size of an upload's metadata", "apps.endpoints.api.uploads", "MAX_METADATA", "bytes"),
     ("uploads on their way in, in one process", "apps.predictions.doors.uploads", "MAX_AT_ONCE", "uploads"),
     ("registrations at once in one process", "apps.endpoints.registrations", "MAX_AT_ONCE", "registrations"),
+    ("tries to log in, by name and by address", "apps.accounts.tries", "MAX_TRIES", "tries"),
+    ("period for which they are counted, from the first on", "apps.accounts.tries", "PERIOD_S", "seconds"),
     ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
     ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
     ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),

@@ -67,12 +67,14 @@ class Server:
                     str(bin_folder / "uvicorn"),
                     "ml_pipeline.server.asgi:application",
                     *("--port", str(self.port), "--no-access-log", "--log-level", "warning", "--lifespan", "on"),
+                    "--no-proxy-headers",
                 ]
             case "wsgi":
                 return [
                     str(bin_folder / "gunicorn"),
                     "ml_pipeline.server.wsgi:application",
                     *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"),
+                    *("--forwarded-allow-ips", ""),
                 ]
             case "uwsgi":
                 return [

@@ -52,6 +52,14 @@ class Forbidden(MLPipelineError):
     """The key or person is known but lacks the scope for this."""
 
 
+class TooManyTries(MLPipelineError):
+    """Somebody tried to log in too often, under this name or from this address; `retry_after_s` says when to again."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NotFound(MLPipelineError):
     """What was asked for does not exist, or not for this caller."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,9 @@ from homes import REPOSITORY, Home
 from ml_pipeline.server import configuration
 
 
-def start(home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
+def start(home: Home, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "backend/manage.py", "check"],
+        [sys.executable, "backend/manage.py", "check", *options],
         env={**home.environment, **environment},
         cwd=REPOSITORY,
         capture_output=True,
@@ -30,7 +31,14 @@ def start(home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
         ("ML_PIPELINE_DEBUG", "maybe", "(ml_pipeline.E004) ML_PIPELINE_DEBUG: expected 0 or 1, got 'maybe'"),
         ("ML_PIPELINE_DATABASE_URL", "oracle://x", "(ml_pipeline.E002)"),
         ("ML_PIPELINE_SECRET_KEY", "short", "(ml_pipeline.E003)"),
+        ("ML_PIPELINE_SECRET_KEY", "secret" * 10, "(ml_pipeline.E003)"),
+        ("ML_PIPELINE_SECRET_KEY", "django-insecure-0123456789abcdef0123456789abcdef", "(ml_pipeline.E003)"),
         ("ML_PIPELINE_QUEUE_ROW", "5", "(ml_pipeline.E000) ML_PIPELINE_QUEUE_ROW: there is no such setting"),
+        (
+            "ML_PIPELINE_TRUSTED_PROXIES",
+            "10.0.0.1/8",
+            "(ml_pipeline.E017) ML_PIPELINE_TRUSTED_PROXIES: expected addresses",
+        ),
         ("PORT", "0", "(ml_pipeline.E008)"),
     ],
 )
@@ -56,6 +64,26 @@ def test_everything_wrong_is_told_at_once(prepared_home: Home) -> None:
     done = start(prepared_home, ML_PIPELINE_DEBUG="maybe", PORT="x")
     assert "E004" in done.stderr
     assert "E008" in done.stderr
+
+
+def test_full_errors_are_shown_to_this_machine_alone(prepared_home: Home) -> None:
+    done = start(prepared_home, ML_PIPELINE_DEBUG="1", HOST="0.0.0.0")
+    assert "(ml_pipeline.E004) ML_PIPELINE_DEBUG: full errors are not for others" in done.stderr
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert start(prepared_home, ML_PIPELINE_DEBUG="1", HOST=host).returncode == 0
+
+
+def test_what_a_production_deployment_sets_passes_djangos_own_checks(prepared_home: Home) -> None:
+    production = {
+        "ML_PIPELINE_SECRET_KEY": secrets.token_urlsafe(48),
+        "ML_PIPELINE_ALLOWED_HOSTS": "ml.example.com",
+        "ML_PIPELINE_TLS": "1",
+        "ML_PIPELINE_TRUSTED_PROXIES": "10.0.0.0/8",
+    }
+    done = start(prepared_home, "--deploy", "--fail-level", "WARNING", **production)
+    assert done.returncode == 0, done.stderr
+    done = start(prepared_home, "--deploy", "--fail-level", "WARNING", **production, ML_PIPELINE_DEBUG="1")
+    assert "security.W018" in done.stderr
 
 
 def test_without_a_secret_key_nothing_starts_and_nothing_is_made(tmp_path: Path) -> None:

@@ -5,18 +5,20 @@ A value that cannot be read, and a name in `ML_PIPELINE_*` that nothing reads, s
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX
 from django.core.exceptions import ImproperlyConfigured
 
 from ml_pipeline.apps.ml import origins
 
 PREFIX = "ML_PIPELINE_"
-MIN_SECRET = 32
+MIN_SECRET, MIN_DIFFERENT = 32, 8
 # Read by the command line when it talks to a server over HTTP.
 CLIENT_VARIABLES = frozenset({"ML_PIPELINE_URL", "ML_PIPELINE_API_KEY"})
 
@@ -87,10 +89,35 @@ def _public_keys(text: str) -> list[str]:
     return keys
 
 
+def _networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(name) for name in _names(text)]
+    except ValueError as error:
+        raise ValueError(f"addresses and networks such as 10.0.0.5,10.1.0.0/16 ({error})") from None
+
+
 def _secret(text: str) -> str:
-    if text and len(text) < MIN_SECRET:
-        raise ValueError(f"at least {MIN_SECRET} characters")
+    if text and _weakness(text):
+        raise ValueError(f"random text, but it {_weakness(text)}")
     return text
+
+
+def _weakness(secret: str) -> str | None:
+    if len(secret) < MIN_SECRET:
+        return f"holds fewer than {MIN_SECRET} characters"
+    if len(set(secret)) < MIN_DIFFERENT:
+        return f"holds fewer than {MIN_DIFFERENT} different characters"
+    if secret.startswith(SECRET_KEY_INSECURE_PREFIX):
+        return f"begins with {SECRET_KEY_INSECURE_PREFIX!r}, as Django marks keys that are for development"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 TABLE = (
@@ -115,8 +142,8 @@ TABLE = (
         "",
         _secret,
         "ml_pipeline.E003",
-        "Random text of at least 32 characters, the same for every process; keys and sessions are void when it "
-        "changes. By default the file `secret_key` in the home folder, which `ml-pipeline demo` makes.",
+        "Random text of at least 32 characters, 8 of them different, the same for every process; keys and sessions are "
+        "void when it changes. By default the file `secret_key` in the home folder, which `ml-pipeline demo` makes.",
         secret=True,
     ),
     Setting(
@@ -124,7 +151,7 @@ TABLE = (
         "0",
         _flag,
         "ml_pipeline.E004",
-        "1 shows full errors, for development only.",
+        "1 shows full errors, for development only; refused with a HOST that others reach.",
     ),
     Setting(
         "ML_PIPELINE_ALLOWED_HOSTS",
@@ -198,6 +225,22 @@ TABLE = (
         "ml_pipeline.E014",
         "Ed25519 public keys, 32 bytes in base64 each, separated by commas, whose owners may upload signed joblibs.",
     ),
+    Setting(
+        "ML_PIPELINE_TLS",
+        "0",
+        _flag,
+        "ml_pipeline.E018",
+        "1 where people reach the control plane by https: cookies go over TLS alone, browsers are told never to come "
+        "without it, and plain HTTP is redirected.",
+    ),
+    Setting(
+        "ML_PIPELINE_TRUSTED_PROXIES",
+        "",
+        _networks,
+        "ml_pipeline.E017",
+        "Addresses and networks of the proxies in front, separated by commas. Only what comes from them may say in "
+        "`X-Forwarded-For` who the client is, and in `X-Forwarded-Proto` that it came by https.",
+    ),
     Setting("HOST", "127.0.0.1", _text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
     Setting("PORT", "8000", _port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),
 )
@@ -218,6 +261,10 @@ def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
             wrong.append(f"(ml_pipeline.E000) {name}: there is no such setting; see docs/settings.md.")
+    if values.get("ML_PIPELINE_DEBUG") and not is_loopback(values.get("HOST", "")):
+        wrong.append(
+            "(ml_pipeline.E004) ML_PIPELINE_DEBUG: full errors are not for others; listen on loopback, HOST=127.0.0.1."
+        )
     if wrong:
         raise ImproperlyConfigured("The settings are wrong:\n  " + "\n  ".join(wrong))
     return values
@@ -235,6 +282,6 @@ def secret_key(values: Mapping[str, Any]) -> str:
             f"(ml_pipeline.E003) There is no secret key. Set ML_PIPELINE_SECRET_KEY, or run `ml-pipeline demo`, "
             f"which makes one in {path}."
         ) from None
-    if len(text) < MIN_SECRET:
-        raise ImproperlyConfigured(f"(ml_pipeline.E003) {path} holds fewer than {MIN_SECRET} characters.")
+    if _weakness(text):
+        raise ImproperlyConfigured(f"(ml_pipeline.E003) {path} is no good secret key: it {_weakness(text)}.")
     return text

@@ -1,19 +1,86 @@
-"""Middleware of our own: the audit is told where a request comes from."""
+"""What stands between the doors and Django's views."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from ml_pipeline.apps.events import audit
+from ml_pipeline.errors import TooManyTries
+from ml_pipeline.rest import addresses, exceptions
+from ml_pipeline.wire import replies
+
+# Scripts come from files of ours alone. Styles may stand in the page: DRF's, the admin's and Swagger UI's do.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ]
+)
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def addressed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def trusted_headers(get_response: GetResponse) -> GetResponse:
+    """That the client came by https is taken from a trusted proxy alone."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if not addresses.comes_through_proxy(request):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return get_response(request)
+
+    return answer
+
+
+def page_headers(get_response: GetResponse) -> GetResponse:
+    """Every reply says what a browser may do with it: run our own scripts, show our own pages, and nothing else."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        reply = get_response(request)
+        reply.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        reply.headers["Permissions-Policy"] = PERMISSIONS_POLICY
+        return reply
+
+    return answer
+
+
+def addressed(get_response: GetResponse) -> GetResponse:
     """What is changed while a request is answered is recorded with its client's address."""
 
     def answer(request: HttpRequest) -> HttpResponse:
-        with audit.coming_from(str(request.META.get("REMOTE_ADDR", ""))):
+        with audit.coming_from(addresses.client_address(request)):
             return get_response(request)
 
     return answer
+
+
+class RefusedTries:
+    """Tells whoever tried to log in too often, on any page: in HTML for a browser, else in the shape of errors."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The reply of the views."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The reply to TooManyTries; None for all else."""
+        if not isinstance(exception, TooManyTries):
+            return None
+        if request.get_preferred_type(["text/html", "application/json"]) != "text/html":
+            return exceptions.page(exception)
+        reply = replies.reply_to(exception)
+        page = render(request, "too_many_tries.html", {"message": exception.message}, status=reply.status)
+        for name, value in replies.headers_of(exception).items():
+            page.headers[name] = value
+        return page

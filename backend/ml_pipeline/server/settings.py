@@ -26,6 +26,8 @@ CHILD_MEMORY_BYTES = _VALUES["ML_PIPELINE_CHILD_MEMORY_MB"] * 1_000_000
 REGISTRATION_MEMORY_BYTES = _VALUES["ML_PIPELINE_REGISTRATION_MEMORY_MB"] * 1_000_000
 UPLOAD_BYTES = _VALUES["ML_PIPELINE_UPLOAD_MB"] * 1_000_000
 TRUSTED_KEYS = _VALUES["ML_PIPELINE_TRUSTED_KEYS"]
+TRUSTED_PROXIES = _VALUES["ML_PIPELINE_TRUSTED_PROXIES"]
+TLS = _VALUES["ML_PIPELINE_TLS"]
 HOST = _VALUES["HOST"]
 PORT = _VALUES["PORT"]
 
@@ -62,7 +64,9 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "ml_pipeline.server.middleware.trusted_headers",
     "django.middleware.security.SecurityMiddleware",
+    "ml_pipeline.server.middleware.page_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -71,6 +75,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "ml_pipeline.server.middleware.addressed",
+    "ml_pipeline.server.middleware.RefusedTries",
 ]
 TEMPLATES = [
     {
@@ -85,10 +90,20 @@ TEMPLATES = [
         },
     }
 ]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
+if TLS and TRUSTED_PROXIES:
+    # `server.middleware` takes the header away from whoever is no trusted proxy.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# What browsers are told of other names in the domain, and of lists that are built into them, its owner decides.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 ROOT_URLCONF = "ml_pipeline.server.urls"
 ASGI_APPLICATION = "ml_pipeline.server.asgi.application"
 WSGI_APPLICATION = "ml_pipeline.server.wsgi.application"
 APPEND_SLASH = False
+AUTHENTICATION_BACKENDS = ["ml_pipeline.apps.accounts.tries.CountedTries"]
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "api-root"
 LOGOUT_REDIRECT_URL = "rest_framework:login"

@@ -11,7 +11,7 @@ from django.urls import include, path, reverse
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -41,7 +41,7 @@ class Schema(SpectacularJSONAPIView):
     scopes = {"GET": "read"}
 
 
-class Docs(SpectacularSwaggerView):
+class Docs(SpectacularSwaggerSplitView):
     """The API's documentation, to be tried out by a person who is logged in."""
 
     scopes = {"GET": "read"}

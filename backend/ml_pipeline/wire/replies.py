@@ -35,6 +35,7 @@ TABLE: dict[type[errors.MLPipelineError], ErrorReply] = {
     errors.InvalidInput: ErrorReply(422, "invalid_input"),
     errors.InvalidArtifact: ErrorReply(422, "invalid_artifact"),
     errors.QuotaExceeded: ErrorReply(429, "quota_exceeded"),
+    errors.TooManyTries: ErrorReply(429, "quota_exceeded"),
     errors.AlgorithmFailed: INTERNAL,
     errors.Overloaded: ErrorReply(503, "overloaded", retry_after_s=1),
     errors.AlgorithmNotReady: ErrorReply(503, "not_ready", retry_after_s=5),
@@ -54,7 +55,7 @@ def headers_of(error: Exception) -> dict[str, str]:
     """The headers that go with `error`: Retry-After, Allow, WWW-Authenticate; often none."""
     reply = reply_to(error)
     headers: dict[str, str] = {}
-    own = error.retry_after_s if isinstance(error, errors.Overloaded | errors.QuotaExceeded) else None
+    own: int | None = getattr(error, "retry_after_s", None)
     retry_after_s = own if own is not None else reply.retry_after_s
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)

@@ -1,4 +1,4 @@
-"""Teams, who is what in them, and API keys, of each of which only a keyed hash is stored."""
+"""Teams, who is what in them, API keys, and tries to log in; only keyed hashes are stored of keys and tries."""
 
 from __future__ import annotations
 
@@ -112,3 +112,14 @@ class QuotaRate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.rate_per_s:g} a second"
+
+
+class LoginTries(models.Model):
+    """How often somebody tried to log in under a name, or from an address, until when; `digest` is its keyed hash."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    tries = models.PositiveIntegerField()
+    until_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.tries} until {self.until_at:%H:%M:%S}"

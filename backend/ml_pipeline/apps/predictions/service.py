@@ -132,15 +132,19 @@ class PredictionService:
 
     def authorise(self, secret: str | None, scope: str) -> Grant:
         """What the key `secret` grants. Raises Unauthenticated, and Forbidden when `scope` is not in it."""
+        grant = self.granted(secret)
+        if not grant.allows(scope):
+            raise Forbidden(f"This needs the scope {scope!r}.")
+        return grant
+
+    def granted(self, secret: str | None) -> Grant:
+        """What the key `secret` grants, whatever it is. Raises Unauthenticated, and DatabaseUnavailable at first."""
         if secret is None:
             raise Unauthenticated(replies.NO_KEY)
         snapshot = self._keeper.snapshot
         if not snapshot.revision:
             raise DatabaseUnavailable("This process has not been able to read its keys and algorithms yet.")
-        grant = keys.valid(snapshot.grants.get(keys.digest(secret)))
-        if not grant.allows(scope):
-            raise Forbidden(f"This needs the scope {scope!r}.")
-        return grant
+        return keys.valid(snapshot.grants.get(keys.digest(secret)))
 
     def begin(self, grant: Grant, question: Question, body: Body, waiter: Waiter, since: float) -> Call:
         """The call, under way; `waiter` is woken when it is finished. An algorithm that is not loaded is loaded first.

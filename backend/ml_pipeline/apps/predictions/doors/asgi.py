@@ -63,7 +63,7 @@ class AsgiDoor:
         self._django = django
         self._waiter: LoopWaiter | None = None
         # Whoever has no key must not take the room of those who have one.
-        self._room, self._room_elsewhere = Room(), Room()
+        self._room, self._room_of_strangers = Room(), Room()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._slow_threads = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="load")
         # Gone with the last request that waits in it.
@@ -138,8 +138,9 @@ class AsgiDoor:
     async def _spooled(self, arrival: Arrival, elsewhere: Elsewhere) -> tuple[IO[bytes], int]:
         file: IO[bytes] | None = None
         held, written = bytearray(), 0
+        room = self._room_of_strangers if elsewhere.is_strangers else self._room
         # Uploads have places instead.
-        room = None if elsewhere.is_upload else self._room_elsewhere
+        room = None if elsewhere.is_upload else room
         try:
             async for part in arrival.parts(elsewhere.limit_bytes, room):
                 held += part

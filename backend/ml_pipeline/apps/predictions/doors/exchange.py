@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import uuid_utils.compat
+from django.conf import settings
 
 from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
@@ -34,6 +35,8 @@ UPLOAD_PATH, UPLOAD_SCOPE = "/api/v1/mlalgorithms", "manage"
 HEALTH_PATHS = ("/healthz", "/readyz")
 # Whoever asks has nothing to say, and no key.
 MAX_HEALTH_BYTES = 1_000
+# Whoever has neither key nor session may log in, no more.
+MAX_STRANGERS_BYTES = 100_000
 # A larger body is not looked at for being plain, since that is done where others wait.
 MAX_PLAIN_BYTES = 10_000
 _PREDICT = re.compile(r"/api/v1/([^/]+)/predict")
@@ -96,6 +99,8 @@ class Elsewhere(NamedTuple):
 
     limit_bytes: int = MAX_BODY_BYTES
     is_upload: bool = False
+    # It came without a key that is known here: with a session, which Django judges, or with nothing.
+    is_strangers: bool = False
 
 
 class Exchange:
@@ -140,14 +145,18 @@ class Exchange:
             return None
 
     def _elsewhere(self, head: Head) -> Elsewhere:
-        if head.path != UPLOAD_PATH or head.method != "POST":
-            return Elsewhere()
-        # A large body is read only for a key that may upload. Whoever has another, or a session, is judged by Django.
+        secret = _secret(head)
         try:
-            self.service.authorise(_secret(head), UPLOAD_SCOPE)
+            grant = self.service.granted(secret)
         except MLPipelineError:
-            return Elsewhere()
-        return Elsewhere(max(self._upload_bytes, MAX_BODY_BYTES), is_upload=True)
+            # A key that was made a moment ago is known to Django alone, so what is short is judged there.
+            if secret is not None and not heads.is_at_most(head, MAX_STRANGERS_BYTES):
+                raise
+            return Elsewhere(MAX_BODY_BYTES if _has_session(head) else MAX_STRANGERS_BYTES, is_strangers=True)
+        # A large body is read only for a key that may upload. Whoever has another is judged by Django.
+        if head.path == UPLOAD_PATH and head.method == "POST" and grant.allows(UPLOAD_SCOPE):
+            return Elsewhere(max(self._upload_bytes, MAX_BODY_BYTES), is_upload=True)
+        return Elsewhere()
 
     def begin(self, asked: Asked, question: Question, body: bytes, waiter: Waiter, since: float) -> Call:
         """The call, under way (see the service). Raises what it raises."""
@@ -202,11 +211,18 @@ def json_reply(status: int, value: Any) -> Reply:
 
 
 def _reply(status: int, body: bytes) -> Reply:
-    return Reply(status, {"Content-Type": JSON, "Content-Length": str(len(body))}, body)
+    # Nobody takes JSON for a page, whoever wrote the values in it.
+    headers = {"Content-Type": JSON, "X-Content-Type-Options": "nosniff", "Content-Length": str(len(body))}
+    return Reply(status, headers, body)
 
 
 def _secret(head: Head) -> str | None:
     return keys.presented(head.header(b"authorization"), head.header(b"x-api-key"))
+
+
+def _has_session(head: Head) -> bool:
+    cookies = head.header(b"cookie") or ""
+    return any(cookie.strip().startswith(f"{settings.SESSION_COOKIE_NAME}=") for cookie in cookies.split(";"))
 
 
 def _refuse_method(method: str, allowed: tuple[str, ...]) -> None:

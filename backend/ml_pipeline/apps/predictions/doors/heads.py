@@ -41,6 +41,11 @@ def check_length(head: Head, limit_bytes: int = MAX_BODY_BYTES) -> None:
         raise too_large(limit_bytes)
 
 
+def is_at_most(head: Head, size_bytes: int) -> bool:
+    """Whether the body announces a length, or is none, and no more than that."""
+    return b"transfer-encoding" not in head.headers and (head.content_length or 0) <= size_bytes
+
+
 def too_large(limit_bytes: int = MAX_BODY_BYTES) -> BodyTooLarge:
     """The refusal of a body over the limit."""
     limit = f"{limit_bytes // 1_000_000} MB" if limit_bytes >= 1_000_000 else f"{limit_bytes:,} bytes"
