@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +19,7 @@ import httpx
 from homes import ENDPOINT, REPOSITORY, Home
 
 START_TIMEOUT_S = 60
+_ARBITERS = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\] [A-Z][\w ,.:()/\[\]-]*$")
 
 
 # A range for each test process: a port that one has found free is not taken by another before its server binds. Where
@@ -122,6 +125,11 @@ class Server:
     @property
     def log(self) -> str:
         return self.log_path.read_text()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines, each a JSON object, but for those of gunicorn's arbiter, which sees no request."""
+        return [json.loads(line) for line in self.log.split("\n") if line and not _ARBITERS.match(line)]
 
     def stop(self) -> int:
         """Stops it as an operator would, and returns its exit code."""

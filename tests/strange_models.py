@@ -19,7 +19,7 @@ PATIENCE_S = 30.0
 
 
 class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Does what its one feature says: `fine`, `raise`, `nan`, or `wait PATH`: until there is a file at PATH."""
+    """Does what its one feature says: `fine`, `raise`, `raise TEXT`, `nan`, or `wait PATH`: for a file there."""
 
     classes_ = np.array(["no", "yes"])
     # As of a model that was fitted on a DataFrame.
@@ -31,6 +31,8 @@ class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _answer(self, order: str) -> list[float]:
         if order == "raise":
             raise ValueError("asked to raise, with a secret in the message: hunter2")
+        if order.startswith("raise "):
+            raise ValueError(order[6:])
         if order == "nan":
             return [float("nan"), 0.5]
         if order.startswith("wait "):

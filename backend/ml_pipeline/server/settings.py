@@ -169,11 +169,14 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": "ml_pipeline.wire.log_lines.formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "skl2onnx": {"level": "WARNING"},
+        # Django would write what its own handlers write in forms of theirs.
+        "django": {"handlers": [], "level": "INFO"},
+        "django.server": {"handlers": [], "propagate": True},
         # What fails is logged once, under its request id, by `rest.exceptions`.
         "django.request": {"level": "CRITICAL"},
         # The client is told; a form with too many parts is no failure of ours.

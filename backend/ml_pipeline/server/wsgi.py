@@ -13,5 +13,7 @@ _django = get_wsgi_application()
 
 from ml_pipeline.apps.predictions import assembly  # noqa: E402  (models exist only after Django's set-up)
 from ml_pipeline.apps.predictions.doors.wsgi import WsgiDoor  # noqa: E402
+from ml_pipeline.wire import log_lines  # noqa: E402
 
+log_lines.take_over()
 application = WsgiDoor(assembly.exchange(), _django)

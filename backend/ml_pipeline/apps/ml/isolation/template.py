@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 from ml_pipeline.apps.ml.isolation import child
+from ml_pipeline.wire import log_lines
 
 PID = struct.Struct("!i")
 LIBRARIES = (
@@ -145,7 +146,9 @@ class Template:
 
 def main() -> None:
     """Imports the libraries and serves the owner at the other end of the descriptor in the command line."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(log_lines.formatter())
+    logging.basicConfig(handlers=[log])
     owner = socket.socket(fileno=int(sys.argv[1]))
     # A stop of the whole service comes to the owner, who finishes what is under way and then leaves.
     for one in (signal.SIGINT, signal.SIGTERM):

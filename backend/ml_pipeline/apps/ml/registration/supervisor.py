@@ -166,9 +166,8 @@ def _watch(process: subprocess.Popen[bytes], pipe: int, megabytes: float) -> Non
 
 
 def _log_unforeseen(trace: object) -> None:
-    # As JSON it stays one line, whatever the model put into it.
     if trace is not None:
-        logger.warning("A registration failed as nobody foresaw: %s", json.dumps(trace)[:MAX_TRACE])
+        logger.warning("A registration failed as nobody foresaw: %s", str(trace)[:MAX_TRACE])
 
 
 def _too_long(step: str, allowed: str) -> ExaminationEnded:
