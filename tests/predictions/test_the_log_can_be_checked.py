@@ -7,29 +7,9 @@ from pathlib import Path
 import log_chains
 import pytest
 from homes import Home
+from journals import JOURNAL
 from people import PERSON
 from servers import Server
-
-
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
-def logged_home(request: pytest.FixtureRequest, prepared_home: Home, bundles: Path, tmp_path: Path) -> Home:
-    if request.param == "sqlite":
-        return prepared_home.copy(tmp_path / "home")
-    if request.param == "mysql":
-        moved: Home = request.getfixturevalue("mysql_home")
-        return moved
-    home = Home(tmp_path / "home", request.getfixturevalue("postgres_url")).make()
-    home.manage("register", str(bundles / "decision_tree"), "--endpoint", "income_classifier", "--version", "0.0.1")
-    home.python(
-        """
-import django
-django.setup()
-from ml_pipeline.apps.endpoints import statuses
-from ml_pipeline.apps.endpoints.models import MLAlgorithm
-statuses.promote(MLAlgorithm.objects.get(), actor="tests")
-"""
-    )
-    return home
 
 
 def test_every_batch_follows_from_its_rows_and_the_one_before(logged_home: Home) -> None:
@@ -73,30 +53,6 @@ with connection.cursor() as cursor:
     assert found.splitlines() == ["RANGE (id)", "endpoints_mlrequest_default"]
 
 
-JOURNAL = """
-import os
-import django
-django.setup()
-from concurrent.futures import Future, ThreadPoolExecutor
-from uuid import uuid4
-from django.db import connection
-from ml_pipeline.apps.endpoints.models import MLAlgorithm
-from ml_pipeline.apps.predictions.commits import WriteTurn
-from ml_pipeline.apps.predictions.journal import Entry, Group, Journal, now
-algorithm = MLAlgorithm.objects.first().pk
-turn = WriteTurn()
-journal = Journal(turn)
-
-class Told:
-    def __init__(self):
-        self.finished, self.error, self.waiter = Future(), None, self
-    def wake(self, calls):
-        self.finished.set_result(None)
-
-def entry(**changes):
-    plain = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
-    return plain._replace(**changes)
-"""
 FORKED = """
 def commit(_):
     call = Told()

@@ -38,6 +38,15 @@ def migrate() -> None:
     _run("migrate")
 
 
+def verify_log(
+    trusted_key: Annotated[list[str] | None, typer.Option(help="A public key that the server had before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that no row of the log of predictions was edited, removed or added."""
+    trusted = [argument for one in trusted_key or () for argument in ("--trusted-key", one)]
+    _run("verify_log", *trusted, *_json(as_json))
+
+
 @keys_app.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What people call it.")],

@@ -16,8 +16,11 @@ from ml_pipeline.apps.ml.isolation.nursery import Nursery
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.predictions import checkpoints
 from ml_pipeline.apps.predictions.commits import AnyTurn, WriteTurn
+from ml_pipeline.apps.predictions.companions import Companion
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
+from ml_pipeline.apps.predictions.integrity import seals
+from ml_pipeline.apps.predictions.integrity.notary import Notary
 from ml_pipeline.apps.predictions.journal import Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.outcomes import Outcomes
@@ -48,7 +51,9 @@ def exchange() -> Exchange:
     # Whoever writes to SQLite in this process takes turns with the others.
     turn = WriteTurn() if connection.vendor == "sqlite" else AnyTurn()
     registry = MLRegistry(host.load, budget_bytes=settings.MEMORY_BYTES)
-    keeper = SnapshotKeeper(registry, host.prepare, beside=checkpoints.checkpointer(lambda: turn))
+    checkpointer = checkpoints.checkpointer(lambda: turn)
+    beside: list[Companion] = [Notary(seals.own(), turn), *([checkpointer] if checkpointer else [])]
+    keeper = SnapshotKeeper(registry, host.prepare, beside)
     # In a thread of its own: an ASGI server imports us inside its event loop, where Django forbids the database.
     first = threading.Thread(target=_synchronise, args=(keeper,), name="snapshot-first")
     first.start()

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import Error, connection
@@ -21,7 +21,7 @@ from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.events.models import Revision
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.predictions import wanted as database
-from ml_pipeline.apps.predictions.checkpoints import Checkpointer
+from ml_pipeline.apps.predictions.companions import Companion
 from ml_pipeline.apps.predictions.presence import Presence
 from ml_pipeline.apps.predictions.routing import LIVE, Route, Snapshot
 from ml_pipeline.apps.predictions.wanted import Wanted
@@ -41,10 +41,10 @@ LOADS_AT_ONCE = 4
 class SnapshotKeeper:
     """Holds the current snapshot of this process and brings it up to date."""
 
-    def __init__(self, registry: MLRegistry, prepare: Callable[[], None], beside: Checkpointer | None = None) -> None:
+    def __init__(self, registry: MLRegistry, prepare: Callable[[], None], beside: Sequence[Companion] = ()) -> None:
         """`prepare` is called when some algorithm may need a process of its own, so that its first request is quick.
 
-        `beside` starts and stops in each process together with the polling.
+        What is `beside` starts and stops in each process together with the polling.
         """
         self.registry = registry
         self._prepare = prepare
@@ -86,16 +86,16 @@ class SnapshotKeeper:
             except DatabaseUnavailable as error:
                 logger.error("%s", error.message)
             self.settle(PATIENCE_S)
-            if self._beside:
-                self._beside.start()
+            for companion in self._beside:
+                companion.start()
             threading.Thread(target=self._poll, name="snapshot", daemon=True).start()
             self.is_started = True
 
     def stop(self) -> None:
         """No further polling, and nobody waits for this process any more."""
         self._stopped.set()
-        if self._beside:
-            self._beside.stop()
+        for companion in self._beside:
+            companion.stop()
         self._presence.leave()
 
     def close(self) -> None:

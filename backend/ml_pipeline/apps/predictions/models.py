@@ -1,4 +1,4 @@
-"""The table of group commits: what makes the log of predictions checkable."""
+"""The tables that make the log of predictions checkable: its group commits, and what was signed about them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,17 @@ class JournalBatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.writer}/{self.seq}"
+
+
+class SignedHeads(models.Model):
+    """The latest batch of each writer as of one UTC day that had ended: a signed JSON document, its exact text."""
+
+    day = models.DateField(unique=True)
+    document = models.TextField()
+    signature = models.CharField(max_length=128)
+
+    class Meta:
+        verbose_name_plural = "signed heads"
+
+    def __str__(self) -> str:
+        return str(self.day)
