@@ -138,9 +138,10 @@ class AsgiDoor:
     async def _spooled(self, arrival: Arrival, elsewhere: Elsewhere) -> tuple[IO[bytes], int]:
         file: IO[bytes] | None = None
         held, written = bytearray(), 0
-        room = self._room_of_strangers if elsewhere.is_strangers else self._room
-        # Uploads have places instead.
-        room = None if elsewhere.is_upload else room
+        room: Room | None = self._room_of_strangers if elsewhere.is_strangers else self._room
+        if elsewhere.is_upload:
+            # They have places instead.
+            room = None
         try:
             async for part in arrival.parts(elsewhere.limit_bytes, room):
                 held += part
