@@ -1,6 +1,6 @@
 """Chains: the log read batch by batch as it lies in the database, in pages, with memory for a few of them.
 
-Rows have no index by batch, which would cost the journal's inserts a third (ADR 012). Ids follow the time, and so do
+Rows have no index by batch, which every insert would pay for. Ids follow the time, and so do
 batches: read in the order of ids, rows of few batches lie between each other.
 
 Nothing here goes through Django's conversions. What was written past the product must be told, not fail to be read.
