@@ -41,6 +41,7 @@ LONG = (
     "tests/acceptance/test_models_of_every_kind_",
     "tests/docs/test_the_models_guide_",
     "tests/endpoints/test_the_registry_agrees_with_an_oracle",
+    "tests/fuzz/test_the_server_does_what_its_schema_says",
 )
 
 

@@ -8,6 +8,8 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
+from django.forms import NullBooleanField, NullBooleanSelect
+from django_filters import BooleanFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -85,7 +87,7 @@ class KeysetPagination(BasePagination):
                 "name": "before",
                 "in": "query",
                 "description": "Rows older than this id; the `Link` header holds the next page's address.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "pattern": "^[0-9a-f-]{1,36}$"},
             },
         ]
 
@@ -94,6 +96,29 @@ class RowIdFilter(django_filters.Filter):
     """Rows that refer to the row with this id; none where there is no such row."""
 
     field_class = _RowIdField
+
+
+class _FlagSelect(NullBooleanSelect):
+    """Hands on what is no flag; Django's own would take it for nothing given, and 2 for true."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        text = data.get(name, "")
+        return {"true": True, "false": False, "unknown": None}.get(text.lower(), text)
+
+
+class _FlagField(NullBooleanField):
+    widget = _FlagSelect
+
+    def to_python(self, value: Any) -> bool | None:
+        if isinstance(value, str) and value:
+            raise ValidationError("true or false")
+        return super().to_python(value)
+
+
+class FlagFilter(BooleanFilter):
+    """`true` or `false`; anything else is an error, not ignored."""
+
+    field_class = _FlagField
 
 
 class AllowListedFilters(DjangoFilterBackend):

@@ -40,6 +40,8 @@ class CSVParser(BaseParser):
     """`text/csv` with a header line: a list of rows, every cell a string."""
 
     media_type = "text/csv"
+    # What a table without lines must name all the same; of others each line is judged.
+    columns = frozenset({"request_id", "feedback"})
 
     def parse(self, stream: IO[Any], media_type: str | None = None, context: Mapping[str, Any] | None = None) -> Any:
         """The rows as mappings of column to cell. Raises MalformedInput."""
@@ -48,8 +50,11 @@ class CSVParser(BaseParser):
             reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
             # One more than any view takes, so that it can refuse; a million short lines would take a gigabyte.
             rows = list(itertools.islice(reader, MAX_ROWS + 1))
+            header = reader.fieldnames or ()
         except (UnicodeDecodeError, csv.Error) as error:
             raise MalformedInput(f"The body is not CSV in UTF-8: {error}.") from None
         if "\x00" in text or any(None in row or None in row.values() for row in rows):
             raise MalformedInput("The CSV has a NUL, or a line with more or fewer cells than its header.")
+        if not rows and not self.columns.issubset(header):
+            raise MalformedInput(f"The CSV has no lines, nor the columns {' and '.join(sorted(self.columns))}.")
         return rows

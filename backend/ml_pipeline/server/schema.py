@@ -57,6 +57,9 @@ def add_data_plane(result: dict[str, Any], generator: Any, request: Any, public:
     for methods in result["paths"].values():
         for operation in methods.values():
             _add_waiting(operation)
+            for reference in _bodies(operation):
+                # A field that is misspelt is refused, not ignored.
+                schemas[reference.rpartition("/")[2]]["additionalProperties"] = False
             operation["responses"]["default"] = _json({"$ref": "#/components/schemas/Error"}, "An error.")
     return result
 
@@ -73,6 +76,13 @@ def _add_waiting(operation: dict[str, Any]) -> None:
     served = {"description": "With `wait`: how many live processes serve the change, such as 2/3."}
     for reply in replies.values():
         reply["headers"] = {"Serving": {**served, "schema": {"type": "string"}}}
+
+
+def _bodies(operation: dict[str, Any]) -> list[str]:
+    # References to the components that a body of this operation is made of.
+    schemas = [content["schema"] for content in operation.get("requestBody", {}).get("content", {}).values()]
+    found = [schema.get("items", schema).get("$ref") for schema in schemas]
+    return [reference for reference in found if reference]
 
 
 def _json(schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def _predict_by_alias() -> dict[str, Any]:
 
 
 def _predict() -> dict[str, Any]:
-    row = {"type": "object", "additionalProperties": True}
+    row = {"type": "object", "additionalProperties": True, "minProperties": 1}
     one = {"$ref": "#/components/schemas/Prediction"}
     rows = {"oneOf": [row, {"type": "array", "items": row, "minItems": 1, "maxItems": 10_000}]}
     return {

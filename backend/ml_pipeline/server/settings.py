@@ -144,6 +144,7 @@ REST_FRAMEWORK = {
         "ml_pipeline.rest.parsers.StrictFormParser",
     ),
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "ml_pipeline.rest.exceptions.JSONUnlessAsked",
+    "DEFAULT_METADATA_CLASS": "ml_pipeline.rest.metadata.FieldsOnly",
     "DEFAULT_PAGINATION_CLASS": "ml_pipeline.rest.lists.KeysetPagination",
     "DEFAULT_FILTER_BACKENDS": ("ml_pipeline.rest.lists.AllowListedFilters",),
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -159,6 +160,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # What PATCH of one route may leave out, PUT may too; on the other both ask for the same.
+    "COMPONENT_SPLIT_PATCH": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "ml_pipeline.server.schema.add_data_plane",

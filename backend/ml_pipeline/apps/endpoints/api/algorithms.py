@@ -23,7 +23,7 @@ from ml_pipeline.apps.endpoints.api.serializers import (
     TagSerializer,
 )
 from ml_pipeline.apps.endpoints.models import AlgorithmTag, MLAlgorithm, MLAlgorithmStatus, Status
-from ml_pipeline.rest.lists import RowIdFilter, refuse_unknown
+from ml_pipeline.rest.lists import FlagFilter, RowIdFilter, refuse_unknown
 
 _ALGORITHMS = MLAlgorithm.objects.select_related("parent_endpoint", "active_status").prefetch_related("tags", "aliases")
 
@@ -150,7 +150,7 @@ class AlgorithmTagDetail(SeesOwn, generics.GenericAPIView[AlgorithmTag]):
 class StatusFilters(django_filters.FilterSet):
     """Filters of the list of statuses."""
 
-    active = django_filters.BooleanFilter(field_name="active_of", lookup_expr="isnull", exclude=True)
+    active = FlagFilter(field_name="active_of", lookup_expr="isnull", exclude=True)
     endpoint = django_filters.CharFilter(field_name="parent_mlalgorithm__parent_endpoint__name")
     # By number: whether another team's exists is not told.
     parent_mlalgorithm = RowIdFilter(field_name="parent_mlalgorithm_id")

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,6 +24,7 @@ from ml_pipeline.apps.endpoints.api.serializers import (
     EndpointChangeSerializer,
     EndpointSerializer,
     HistoryStepSerializer,
+    ProductionAtSerializer,
     ReasonSerializer,
     StatusSerializer,
 )
@@ -123,7 +124,13 @@ class EndpointHistory(SeesOwn, generics.ListAPIView[MLAlgorithmStatus]):
                 description="A time with its offset, such as 2026-01-31T12:00:00Z: the reply is then one object, "
                 "`{at, endpoint, production}`, where `production` is the step in force at that time, or null.",
             )
-        ]
+        ],
+        responses=PolymorphicProxySerializer(
+            component_name="History",
+            serializers=[HistoryStepSerializer(many=True), ProductionAtSerializer],
+            resource_type_field_name=None,
+            many=False,
+        ),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The list, or the answer to `?at=`."""

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
@@ -93,7 +94,10 @@ class FeedbackBulk(SeesOwn, generics.GenericAPIView[MLRequest]):
     parser_classes = (StrictJSONParser, CSVParser)
     scopes = {"POST": "feedback"}
 
-    @extend_schema(request=BulkFeedbackItemSerializer(many=True), responses=BulkFeedbackReplySerializer)
+    @extend_schema(
+        request={"application/json": BulkFeedbackItemSerializer(many=True), "text/csv": OpenApiTypes.STR},
+        responses=BulkFeedbackReplySerializer,
+    )
     def post(self, request: Request) -> Response:
         """Counts of what was added, and what was refused and why; good lines are kept although others are not."""
         refuse_unknown(request, set())

@@ -166,6 +166,14 @@ class HistoryStepSerializer(serializers.ModelSerializer[MLAlgorithmStatus]):
         read_only_fields = fields
 
 
+class ProductionAtSerializer(serializers.Serializer[Any]):
+    """What was in production on an endpoint at a time; null where nothing was."""
+
+    at = serializers.DateTimeField()
+    endpoint = serializers.CharField()
+    production = HistoryStepSerializer(allow_null=True)
+
+
 class ReasonSerializer(RefusesUnknownFields):
     """The body of a rollback or an archiving; it may be left out."""
 

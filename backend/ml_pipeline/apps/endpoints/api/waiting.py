@@ -26,7 +26,7 @@ PARAMETER = "wait"
 MAX_WAIT_S = 60
 # In one process. Under WSGI each holds one of the server's threads, and predictions need some.
 MAX_AT_ONCE = 4
-_NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,40})?(e-[0-9]{1,3})?")
 _places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 _DESCRIPTION = (
