@@ -1,7 +1,7 @@
 """Requests that Schemathesis makes of the OpenAPI document, alone and in chains, with and without a key.
 
-No request makes the server fail, and no reply is one that the document does not have: neither its status nor its type nor
-its body.
+No request makes the server fail, and no reply is one that the document does not have: neither its status nor its type
+nor its body.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class _FlagSelect(NullBooleanSelect):
 class _FlagField(NullBooleanField):
     widget = _FlagSelect
 
-    def to_python(self, value: Any) -> bool | None:
+    def to_python(self, value: Any) -> bool | None:  # type: ignore[override]  # as Django does
         if isinstance(value, str) and value:
             raise ValidationError("true or false")
         return super().to_python(value)
