@@ -135,7 +135,7 @@ def test_lists_are_followed_over_their_pages(start: Callable[..., Server], home:
 def test_ready_needs_no_key_and_says_what_is_not(start: Callable[..., Server], home: Home) -> None:
     bare = Home(home.folder.parent / "bare")
     bare.folder.mkdir()
-    (bare.folder / "secret_key").write_text("x" * 40)
+    (bare.folder / "secret_key").write_text("0123456789" * 4)
     for at, expected in ((home, True), (bare, False)):
         with Client(start("asgi", at=at).url) as stranger:
             assert stranger.ready()["ready"] is expected

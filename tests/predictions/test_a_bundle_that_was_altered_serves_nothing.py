@@ -74,7 +74,7 @@ def test_a_server_without_algorithms_is_ready_for_the_first(home: Home, start: C
 def test_a_server_starts_before_its_database_is_there_and_says_so(home: Home, start: Callable[..., Server]) -> None:
     bare = Home(home.folder.parent / "bare")
     bare.folder.mkdir()
-    (bare.folder / "secret_key").write_text("x" * 40)
+    (bare.folder / "secret_key").write_text("0123456789" * 4)
     server = start(at=bare)
     with server.client(None) as client:
         assert client.get("/healthz").status_code == 200

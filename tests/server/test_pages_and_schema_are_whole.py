@@ -38,6 +38,15 @@ PAGES = (
     "/admin/endpoints/mlrequest/",
     "/admin/endpoints/feedback/",
     "/admin/accounts/apikey/",
+    "/admin/accounts/team/",
+    "/admin/accounts/membership/",
+    "/admin/events/event/",
+    "/admin/auth/user/",
+    "/admin/auth/user/add/",
+    "/api/v1/teams",
+    "/api/v1/teams/default",
+    "/api/v1/keys",
+    "/api/v1/events",
 )
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 PASSWORD = "correct horse battery staple"

@@ -69,7 +69,7 @@ def test_a_refusal_exits_with_1_and_says_why(home: Home) -> None:
 def test_a_database_that_is_not_migrated_is_not_served(tmp_path: Path) -> None:
     bare = Home(tmp_path / "bare")
     bare.folder.mkdir()
-    (bare.folder / "secret_key").write_text("x" * 40)
+    (bare.folder / "secret_key").write_text("0123456789" * 4)
     served = bare.run(COMMAND, "serve", check=False)
     assert (served.returncode, "ml-pipeline migrate" in served.stderr) == (1, True)
     listed = bare.run(COMMAND, "keys", "list", check=False)

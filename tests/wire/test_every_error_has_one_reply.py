@@ -24,13 +24,14 @@ CONTRACT = {
     "unsupported_media_type": 415,
     "invalid_input": 422,
     "invalid_artifact": 422,
+    "quota_exceeded": 429,
     "internal": 500,
     "overloaded": 503,
     "not_ready": 503,
     "journal_unavailable": 503,
     "deadline_exceeded": 504,
 }
-LATER = {"in_flight": 409, "idempotency_mismatch": 422, "quota_exceeded": 429}
+LATER = {"in_flight": 409, "idempotency_mismatch": 422}
 
 KINDS = [
     kind
@@ -44,6 +45,10 @@ def made(kind: type[errors.MLPipelineError]) -> errors.MLPipelineError:
         return errors.InvalidInput([errors.Complaint(0, "age", "an integer", '"old"')])
     if kind is errors.MethodNotAllowed:
         return kind("Not so.", {"allowed": ["GET", "POST"]})
+    if kind is errors.TooManyTries:
+        return kind("Not so.", retry_after_s=600)
+    if kind is errors.QuotaExceeded:
+        return kind("Not so.", {"some": "data"}, retry_after_s=1)
     return kind("Not so.", {"some": "data"})
 
 

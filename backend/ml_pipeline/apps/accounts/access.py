@@ -68,6 +68,10 @@ class Grant:
             return False
         return scope in self.everywhere or scope in self.teams.get(team_id, ())
 
+    def team_ids(self, scope: str | None = None) -> list[int]:
+        """The teams, named one by one, in which `scope` is granted; without a scope those in which any is."""
+        return [team_id for team_id, scopes in self.teams.items() if scopes and (scope is None or scope in scopes)]
+
     def demand(self, scope: str, team_id: int | None) -> None:
         """Raises Forbidden when `scope` is not granted in that team; None asks for all teams."""
         if scope not in self.everywhere and (team_id is None or scope not in self.teams.get(team_id, ())):
@@ -104,12 +108,12 @@ M = TypeVar("M", bound=models.Model)
 class OwnedRows(models.QuerySet[M]):
     """Rows that belong to teams."""
 
-    def seen_by(self, grant: Grant) -> Self:
-        """Those that exist for whoever holds `grant`."""
+    def seen_by(self, grant: Grant, scope: str | None = None) -> Self:
+        """Those that exist for whoever holds `grant`; where a scope is named, of the teams in which it has that."""
         owned: Any = self.model
         rows = self
         if not grant.everywhere:
-            rows = rows.filter(**{f"{owned.TEAM_PATH}__in": list(grant.teams)})
+            rows = rows.filter(**{f"{owned.TEAM_PATH}__in": grant.team_ids(scope)})
         if grant.endpoint_ids is not None:
             # What belongs to no endpoint is not for whoever may see some endpoints only.
             path = owned.ENDPOINT_PATH

@@ -1,21 +1,32 @@
-"""Teams and API keys in Django's admin, to be read; hashes are not shown. And what every read-only page shares."""
+"""Teams, keys, audit and people in Django's admin; all but the people to be read. And what every such page shares."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from ml_pipeline.apps.accounts import authentication
+from ml_pipeline.apps.accounts.api import events
 from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
+from ml_pipeline.apps.events import audit
+from ml_pipeline.apps.events.models import Event
 from ml_pipeline.errors import Unauthenticated
+
+# Roles say what people may do, not Django's groups.
+admin.site.unregister((Group, User))
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
+    PeopleAdmin = UserAdmin[User]
 else:
     ModelAdmin = admin.ModelAdmin
+    PeopleAdmin = UserAdmin
 
 
 class ReadOnly(ModelAdmin):
@@ -31,7 +42,7 @@ class ReadOnly(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows that exist for whoever asks."""
         rows: Any = super().get_queryset(request)
-        return rows.seen_by(authentication.of_person(request.user))  # type: ignore[no-any-return]
+        return rows.seen_by(authentication.of_person(request.user), self.scope)  # type: ignore[no-any-return]
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether he has the scope anywhere; which rows he sees is another matter."""
@@ -81,3 +92,50 @@ class ApiKeyAdmin(ReadOnly):
     list_select_related = ("team",)
     exclude = ("hash",)
     scope = "admin"
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly):
+    """Who changed what, when, from where."""
+
+    list_display = ("created_at", "actor", "address", "action", "subject", "team_id")
+    scope = "admin"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        """What is for whoever asks."""
+        grant = authentication.of_person(request.user)
+        return events.seen_by(Event.objects.order_by(*self.ordering), grant)
+
+
+@admin.register(User)
+class PersonAdmin(PeopleAdmin):
+    """People: made and changed by superusers. Each change is in the audit."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("About", {"fields": ("first_name", "last_name", "email", "last_login", "date_joined")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+    )
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        """Django's own entry, and an event."""
+        _record("person.created", request, obj, message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        """Django's own entry, and an event; a new password is one too."""
+        _record("person.changed", request, obj, message)
+        return super().log_change(request, obj, message)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never: the history names them. Whoever is gone is made inactive."""
+        return False
+
+
+def _record(action: str, request: HttpRequest, person: User, message: Any) -> None:
+    actor = authentication.of_person(request.user).actor
+    with transaction.atomic():
+        audit.record(action, person.get_username(), actor=actor, changes=message)

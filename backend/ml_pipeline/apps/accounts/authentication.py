@@ -116,4 +116,5 @@ class SeesOwn(View):
             return rows
         if not isinstance(rows, OwnedRows):
             raise TypeError(f"{type(self).__name__} shows rows that belong to nobody")
-        return rows.seen_by(grant_of(self.request))
+        scopes: Mapping[str, str] = getattr(self, "scopes", {})
+        return rows.seen_by(grant_of(self.request), scopes.get("GET"))

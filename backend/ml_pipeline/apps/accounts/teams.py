@@ -13,7 +13,7 @@ from django.utils import timezone
 from ml_pipeline.apps.accounts.access import Grant, Role
 from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, Membership, Team
 from ml_pipeline.apps.events import audit, revisions
-from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
+from ml_pipeline.errors import Complaint, Conflict, Forbidden, InvalidInput, NotFound
 
 PATTERN: Final = r"[a-z][a-z0-9_-]{0,62}\Z"
 QUOTAS: Final = ("requests_per_s", "rows_per_day")
@@ -39,6 +39,8 @@ def named(name: str, grant: Grant) -> Team:
 def meant(name: str | None, grant: Grant, scope: str) -> Team:
     """The team called `name`; without a name the only one in which `grant` has `scope`, or the default team for whoever
     has it in all. Raises NotFound, Forbidden, and InvalidInput where it must be named."""
+    if grant.endpoint_ids is not None:
+        raise Forbidden("This key is for some endpoints only, and makes nothing new.")
     if name is not None:
         team = named(name, grant)
         grant.demand(scope, team.pk)

@@ -1,0 +1,85 @@
+"""Every operation of the API: its route, the scope that it needs, and a body that it accepts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from people import PERSON
+
+
+class Operation(NamedTuple):
+    """One method of one route; `{name}` in path and body stands for something of one's own or of others."""
+
+    method: str
+    path: str
+    scope: str
+    body: Any = None
+    # Whether it names nothing that is somebody's: lists, and what makes something new.
+    is_of_all: bool = False
+
+    def address(self, names: dict[str, Any]) -> str:
+        """Where it is for what `names` says."""
+        return "/api/v1" + self.path.format(**names)
+
+    def content(self, names: dict[str, Any]) -> Any:
+        """Its body for what `names` says."""
+        return _filled(self.body, names)
+
+
+def _filled(value: Any, names: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(one, names) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, names) for one in value]
+    return names[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+
+
+OPERATIONS = [
+    Operation("POST", "/{endpoint}/predict", "predict", PERSON),
+    Operation("POST", "/{endpoint}@{alias}/predict", "predict", PERSON),
+    Operation("GET", "/endpoints", "read", is_of_all=True),
+    Operation("POST", "/endpoints", "manage", {"name": "made-by-tests", "team": "{team}"}, is_of_all=True),
+    Operation("GET", "/endpoints/{endpoint}", "read"),
+    Operation("PUT", "/endpoints/{endpoint}", "manage", {"owner": "tests"}),
+    Operation("PATCH", "/endpoints/{endpoint}", "manage", {"owner": "tests"}),
+    Operation("DELETE", "/endpoints/{endpoint}", "manage"),
+    Operation("GET", "/endpoints/{endpoint}/history", "read"),
+    Operation("POST", "/endpoints/{endpoint}/rollback", "manage", {"reason": "tests"}),
+    Operation("GET", "/endpoints/{endpoint}/aliases", "read"),
+    Operation("GET", "/endpoints/{endpoint}/aliases/{alias}", "read"),
+    Operation("PUT", "/endpoints/{endpoint}/aliases/{alias}", "manage", {"parent_mlalgorithm": "{algorithm}"}),
+    Operation("DELETE", "/endpoints/{endpoint}/aliases/{alias}", "manage"),
+    Operation("GET", "/mlalgorithms", "read", is_of_all=True),
+    Operation("POST", "/mlalgorithms", "manage", {"endpoint": "{endpoint}"}, is_of_all=True),
+    Operation("GET", "/mlalgorithms/{algorithm}", "read"),
+    Operation("POST", "/mlalgorithms/{algorithm}/archive", "manage", {"reason": "tests"}),
+    Operation("GET", "/mlalgorithms/{algorithm}/tags/{tag}", "read"),
+    Operation("PUT", "/mlalgorithms/{algorithm}/tags/{tag}", "manage", {"value": "tests"}),
+    Operation("DELETE", "/mlalgorithms/{algorithm}/tags/{tag}", "manage"),
+    Operation("GET", "/mlalgorithmstatuses", "read", is_of_all=True),
+    Operation("POST", "/mlalgorithmstatuses", "manage", {"parent_mlalgorithm": "{algorithm}", "status": "staging"}),
+    Operation("GET", "/mlalgorithmstatuses/{step}", "read"),
+    Operation("GET", "/mlrequests", "read", is_of_all=True),
+    Operation(
+        "POST", "/mlrequests/feedback", "feedback", [{"request_id": "{request}", "feedback": ">50K"}], is_of_all=True
+    ),
+    Operation("GET", "/mlrequests/{request}", "read"),
+    Operation("PUT", "/mlrequests/{request}", "feedback", {"feedback": "<=50K"}),
+    Operation("PATCH", "/mlrequests/{request}", "feedback", {"feedback": "<=50K"}),
+    Operation("GET", "/teams", "read", is_of_all=True),
+    Operation("POST", "/teams", "admin", {"name": "made-by-tests"}, is_of_all=True),
+    Operation("GET", "/teams/{team}", "read"),
+    Operation("PATCH", "/teams/{team}", "admin", {"description": "tests"}),
+    Operation("GET", "/teams/{team}/members", "admin"),
+    Operation("GET", "/teams/{team}/members/{username}", "admin"),
+    Operation("PUT", "/teams/{team}/members/{username}", "admin", {"role": "viewer"}),
+    Operation("DELETE", "/teams/{team}/members/{username}", "admin"),
+    Operation("GET", "/keys", "admin", is_of_all=True),
+    Operation(
+        "POST", "/keys", "admin", {"name": "made-by-tests", "scopes": ["read"], "team": "{team}"}, is_of_all=True
+    ),
+    Operation("GET", "/keys/{key}", "admin"),
+    Operation("PATCH", "/keys/{key}", "admin", {"rows_per_day": 1}),
+    Operation("POST", "/keys/{key}/revoke", "admin"),
+    Operation("GET", "/events", "admin", is_of_all=True),
+]

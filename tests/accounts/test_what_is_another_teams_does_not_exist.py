@@ -1,0 +1,248 @@
+"""Two teams, three roles, every scope of a key: what is another team's is as if it were not, behind both doors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import two_teams
+from homes import Home
+from operations import OPERATIONS, Operation
+from people import PERSON
+from servers import Server
+from two_teams import NOBODYS, OURS, THEIRS, Actor
+
+ALL = ("predict", "feedback", "read", "manage", "admin")
+# What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
+MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|07000005", re.IGNORECASE)
+_DUMP = """
+import django, json
+django.setup()
+from django.apps import apps
+from django.core import serializers
+logs = {"Session", "LoginTries", "ServingProcess", "Revision", "MLRequest", "JournalBatch", "Event", "LogEntry"}
+# When somebody was last seen is no change of anything.
+for model in apps.get_models():
+    if model.__name__ not in logs:
+        for row in json.loads(serializers.serialize("json", model.objects.order_by("pk"))):
+            row["fields"].pop("last_used_at", None)
+            row["fields"].pop("last_login", None)
+            print(json.dumps(row, sort_keys=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def apart(prepared_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, str]]:
+    """A home with both teams, and the secrets of its keys."""
+    home = prepared_home.copy(tmp_path_factory.mktemp("apart") / "home")
+    return home, two_teams.make(home)
+
+
+@pytest.fixture(scope="module", params=["asgi", "wsgi"])
+def server(request: pytest.FixtureRequest, apart: tuple[Home, dict[str, str]]) -> Iterator[Server]:
+    one = Server(request.param, apart[0], {}).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def actors(server: Server, apart: tuple[Home, dict[str, str]]) -> Iterator[list[Actor]]:
+    secrets = apart[1]
+    some = ("predict", "feedback", "read", "manage")
+    found = [
+        two_teams.of_person(server, "vera-viewer", "read"),
+        two_teams.of_person(server, "vera-operator", *some),
+        two_teams.of_person(server, "vera-administrator", *ALL),
+        two_teams.of_person(server, "nora-nowhere"),
+        *(two_teams.of_key(server, f"the key for {one}", secrets[one], one) for one in ALL[:-1]),
+        two_teams.of_key(server, "the key for admin", secrets["admin"], *ALL),
+        two_teams.of_key(server, "the bound key", secrets["bound"], *some),
+    ]
+    yield found
+    for actor in found:
+        actor.client.close()
+
+
+def asked(actor: Actor, operation: Operation, names: dict[str, Any], body: Any = None) -> httpx.Response:
+    content = operation.content(names) if body is None else body
+    if operation.path == "/mlalgorithms" and operation.method == "POST":
+        files = {"artifact": ("m.onnx", b"x"), **{one: (None, str(value)) for one, value in content.items()}}
+        files |= {"name": (None, "m"), "version": (None, "1")}
+        return actor.client.post(operation.address(names), files=files)
+    return actor.client.request(operation.method, operation.address(names), json=content)
+
+
+def may_not_even_ask(actor: Actor, operation: Operation) -> bool:
+    # Predictions are for keys.
+    return operation.scope == "predict" and actor.name.startswith(("vera", "nora"))
+
+
+def marked(text: str) -> list[str]:
+    """What stands around each mark."""
+    return [text[max(0, one.start() - 100) : one.end() + 50] for one in MARKS.finditer(text)]
+
+
+def as_told(reply: httpx.Response, names: dict[str, Any]) -> tuple[int, str]:
+    """Status and body, in which what was asked for has the same name whatever it is called."""
+    text = reply.text
+    for one in names.values():
+        text = text.replace(str(one), "…")
+    return reply.status_code, text
+
+
+def test_the_table_has_every_operation(server: Server) -> None:
+    with server.client("read") as client:
+        document = client.get("/api/schema").json()
+    known = {
+        (method.upper(), re.sub(r"\{[^}]*\}", "*", path.removeprefix("/api/v1")))
+        for path, methods in document["paths"].items()
+        for method in methods
+        if path.startswith("/api/v1/")
+    }
+    assert known == {(one.method, re.sub(r"\{[^}]*\}", "*", one.path)) for one in OPERATIONS}
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if not one.is_of_all], ids=str)
+def test_theirs_is_told_apart_from_nothing_by_nobody(
+    apart: tuple[Home, dict[str, str]], actors: list[Actor], operation: Operation
+) -> None:
+    for actor in actors:
+        if may_not_even_ask(actor, operation):
+            continue
+        theirs, nobodys = asked(actor, operation, THEIRS), asked(actor, operation, NOBODYS)
+        assert as_told(theirs, THEIRS) == as_told(nobodys, NOBODYS), actor.name
+        assert theirs.status_code in (403, 404, 422), (actor.name, theirs.text)
+        if operation.scope in actor.scopes:
+            assert theirs.status_code != 403, (actor.name, theirs.text)
+
+
+def test_no_list_and_no_page_has_anything_of_theirs(actors: list[Actor]) -> None:
+    for actor in actors:
+        for operation in OPERATIONS:
+            if operation.method == "GET" and operation.is_of_all:
+                for accept in ("application/json", "text/html"):
+                    reply = actor.client.get(operation.address({}), headers={"Accept": accept})
+                    assert (reply.status_code == 200) == (operation.scope in actor.scopes), (actor.name, operation)
+                    assert not MARKS.search(reply.text), (actor.name, operation, accept)
+
+
+@pytest.mark.parametrize("scoped", ["mlalgorithms", "mlalgorithmstatuses", "mlrequests"])
+def test_filters_by_what_is_theirs_find_what_filters_by_nothing_find(actors: list[Actor], scoped: str) -> None:
+    parameters = {"endpoint": "endpoint", "algorithm": "parent_mlalgorithm"}
+    names = ("endpoint",) if scoped == "mlalgorithms" else ("endpoint", "algorithm")
+    for actor in actors:
+        if "read" in actor.scopes:
+            for name in names:
+                for whose in (THEIRS, NOBODYS):
+                    reply = actor.client.get(f"/api/v1/{scoped}", params={parameters[name]: whose[name]})
+                    assert (reply.status_code, reply.json()) == (200, []), (actor.name, name)
+
+
+def test_pages_with_forms_offer_nothing_of_theirs(actors: list[Actor]) -> None:
+    for actor in actors:
+        for operation in OPERATIONS:
+            if operation.method != "GET" and not operation.path.startswith("/{endpoint}"):
+                address = operation.address({**OURS, "request": NOBODYS["request"], "key": 1})
+                page = actor.client.get(address, headers={"Accept": "text/html"})
+                assert page.status_code < 500
+                assert not MARKS.search(page.text), (actor.name, operation)
+
+
+def test_a_role_decides_what_may_be_done_with_what_is_ours(actors: list[Actor], server: Server) -> None:
+    with server.client("predict") as client:
+        request_id = client.post(f"/api/v1/{OURS['endpoint']}/predict", json=PERSON).json()["request_id"]
+    with server.client("admin") as client:
+        key = client.post("/api/v1/keys", json={"name": f"some-{server.door}", "scopes": ["read"], "team": "default"})
+    ours = {**OURS, "request": request_id, "key": key.json()["id"]}
+    for actor in actors:
+        if actor.name == "nora-nowhere":
+            continue
+        for operation in OPERATIONS:
+            if may_not_even_ask(actor, operation):
+                continue
+            # Whoever gets that far is told that the body is none, and nothing changes.
+            has_none = operation.method in ("GET", "DELETE") or operation.path.endswith("revoke")
+            body = None if has_none else {"unknown": 1}
+            if operation.method == "DELETE" and operation.scope in actor.scopes:
+                continue
+            if (operation.method, operation.path) == ("POST", "/teams"):
+                # A new one is for whoever administers all.
+                assert asked(actor, operation, ours).status_code == 403
+                continue
+            reply = asked(actor, operation, ours, body)
+            assert reply.status_code < 500
+            assert (reply.status_code != 403) == (operation.scope in actor.scopes), (actor.name, operation, reply.text)
+
+
+def test_nothing_can_be_made_in_their_team_or_under_their_endpoint(actors: list[Actor]) -> None:
+    made = [one for one in OPERATIONS if one.method == "POST" and one.is_of_all and one.body]
+    for actor in actors:
+        for operation in made:
+            reply = asked(actor, operation, THEIRS)
+            if operation.path == "/mlrequests/feedback":
+                ids = [one for one in (THEIRS["request"],) if "feedback" in actor.scopes]
+                assert reply.json().get("unknown", []) == ids, actor.name
+            elif operation.path == "/mlalgorithms" and "manage" in actor.scopes:
+                # That a name is taken cannot be hidden.
+                assert reply.status_code == 409, (actor.name, reply.text)
+                assert "taken" in reply.text
+            else:
+                assert reply.status_code in (403, 404), (actor.name, operation, reply.text)
+
+
+def test_the_admin_shows_nothing_of_theirs(actors: list[Actor]) -> None:
+    pages = {
+        "endpoints/endpoint": ("endpoint_id", "read"),
+        "endpoints/mlalgorithm": ("algorithm", "read"),
+        "endpoints/algorithmtag": ("algorithm", "read"),
+        "endpoints/endpointalias": ("algorithm", "read"),
+        "endpoints/mlalgorithmstatus": ("step", "read"),
+        "endpoints/mlrequest": ("request", "read"),
+        "endpoints/feedback": ("step", "read"),
+        "accounts/team": ("endpoint_id", "read"),
+        "accounts/membership": ("endpoint_id", "admin"),
+        "accounts/apikey": ("key", "admin"),
+        "events/event": ("key", "admin"),
+    }
+    for actor in actors:
+        if not actor.name.startswith(("vera", "nora")):
+            assert actor.client.get("/admin/").status_code == 302
+            continue
+        assert not MARKS.search(actor.client.get("/admin/").text)
+        for page, (name, scope) in pages.items():
+            listed = actor.client.get(f"/admin/{page}/")
+            assert (listed.status_code == 200) == (scope in actor.scopes), (actor.name, page)
+            assert not MARKS.search(listed.text), (actor.name, page, marked(listed.text))
+            for kind in ("change", "history", "delete"):
+                theirs = actor.client.get(f"/admin/{page}/{THEIRS[name]}/{kind}/")
+                nobodys = actor.client.get(f"/admin/{page}/{NOBODYS[name]}/{kind}/")
+                assert as_told(theirs, THEIRS) == as_told(nobodys, NOBODYS), (actor.name, page, kind)
+                # The next page says that there is none of this number, of theirs as of nobody's.
+                actor.client.get("/admin/")
+            assert actor.client.get(f"/admin/{page}/add/").status_code == 403
+
+
+def test_nothing_of_theirs_was_changed(apart: tuple[Home, dict[str, str]], server: Server, actors: list[Actor]) -> None:
+    home = apart[0]
+    before = [line for line in home.python(_DUMP).splitlines() if MARKS.search(line)]
+    assert len(before) >= 10
+    for actor in actors:
+        for operation in OPERATIONS:
+            asked(actor, operation, THEIRS)
+    assert [line for line in home.python(_DUMP).splitlines() if MARKS.search(line)] == before
+
+
+def test_a_key_for_endpoints_sees_no_other_of_its_team(server: Server, apart: tuple[Home, dict[str, str]]) -> None:
+    elsewhere = two_teams.of_key(server, "bound elsewhere", apart[1]["bound-elsewhere"])
+    for operation in OPERATIONS:
+        if operation.path.startswith(("/endpoints/", "/mlalgorithms/", "/mlalgorithmstatuses/", "/{endpoint}")):
+            reply = asked(elsewhere, operation, {**OURS, "request": NOBODYS["request"]})
+            assert reply.status_code == 404, (operation, reply.text)
+        elif operation.method == "GET" and operation.is_of_all and operation.scope == "read":
+            assert asked(elsewhere, operation, OURS).json() == []
+    made = elsewhere.client.post("/api/v1/endpoints", json={"name": "made-by-bound"})
+    elsewhere.client.close()
+    assert made.status_code == 403

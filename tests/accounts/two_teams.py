@@ -1,0 +1,128 @@
+"""A home with two teams: the income classifier is `default`'s; what is `rivals`' has names and ids of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import httpx
+from homes import ENDPOINT, Home
+from people import PERSON
+from servers import Server
+from sessions import token
+
+ROLES = ("viewer", "operator", "administrator")
+PASSWORD = "correct horse battery staple"
+# Names and ids of what is theirs. None of them may be in what others see.
+THEIRS = {
+    "endpoint": "rivals_wine",
+    "endpoint_id": 7_100_001,
+    "algorithm": 7_200_001,
+    "step": 7_300_001,
+    "alias": "rivals-alias",
+    "tag": "rivals-tag",
+    "key": 7_400_001,
+    "team": "rivals",
+    "username": "rita-of-rivals",
+    "request": "07000005-0000-7000-8000-000000000000",
+}
+# Of the same kind, and of nobody.
+NOBODYS = {
+    "endpoint": "nobody_wine",
+    "endpoint_id": 8_000_001,
+    "algorithm": 8_000_002,
+    "step": 8_000_003,
+    "alias": "nobody-alias",
+    "tag": "nobody-tag",
+    "key": 8_000_004,
+    "team": "nobody",
+    "username": "rita-of-nobody",
+    "request": "08000005-0000-7000-8000-000000000000",
+}
+OURS = {
+    "endpoint": ENDPOINT,
+    "endpoint_id": 1,
+    "algorithm": 1,
+    "step": 1,
+    "alias": "candidate",
+    "tag": "review",
+    "team": "default",
+    "username": "vera-viewer",
+}
+
+_MAKE = f"""
+import django, json
+django.setup()
+from django.contrib.auth.models import User
+from django.utils import timezone
+from ml_pipeline.apps.accounts import keys, teams
+from ml_pipeline.apps.accounts.models import ApiKey, Team
+from ml_pipeline.apps.endpoints import aliases, endpoints, statuses, tags
+from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
+theirs, password, person = {THEIRS!r}, {PASSWORD!r}, {PERSON!r}
+ours = Team.objects.get(name="default")
+rivals = teams.create(theirs["team"], {{}}, actor="tests")
+for role in {ROLES!r}:
+    User.objects.create_user(f"vera-{{role}}", password=password, is_staff=True)
+    teams.put_member(ours, f"vera-{{role}}", role, actor="tests")
+User.objects.create_user(theirs["username"], password=password, is_staff=True)
+teams.put_member(rivals, theirs["username"], "administrator", actor="tests")
+User.objects.create_user("nora-nowhere", password=password, is_staff=True)
+endpoint = Endpoint(pk=theirs["endpoint_id"], team=rivals, name=theirs["endpoint"], created_at=timezone.now())
+endpoint.save(force_insert=True)
+row = MLAlgorithm.objects.get(name="decision_tree")
+row.pk, row._state.adding, row.parent_endpoint, row.name = theirs["algorithm"], True, endpoint, "rivals_tree"
+row.save()
+statuses.begin(row, actor="rita-of-rivals", reason="rivals reason")
+statuses.promote(row, actor="rita-of-rivals", reason="rivals reason")
+MLAlgorithmStatus.objects.create(
+    pk=theirs["step"], parent_mlalgorithm=row, status="testing", created_by="rita-of-rivals", created_at=timezone.now())
+aliases.put(endpoint, theirs["alias"], row, actor="rita-of-rivals")
+tags.put(row, theirs["tag"], "rivals value", actor="rita-of-rivals")
+aliases.put(Endpoint.objects.get(pk=1), "candidate", MLAlgorithm.objects.get(pk=1), actor="tests")
+tags.put(MLAlgorithm.objects.get(pk=1), "review", "", actor="tests")
+MLRequest.objects.create(
+    pk=theirs["request"], parent_mlalgorithm=row, outcome="ok", revision=1, batch_id=0, position=0,
+    input_data=json.dumps(person), full_response='{{"label": "rivals answer"}}', response="<=50K", latency_us=1,
+    unit="rivals unit", created_at=timezone.now())
+Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
+made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)
+ApiKey.objects.filter(pk=made.pk).update(id=theirs["key"])
+found = {{"rivals": rivals_key}}
+for scope in ("predict", "feedback", "read", "manage", "admin"):
+    found[scope] = keys.create(f"our-{{scope}}", [scope], actor="tests", team=ours)[1]
+found["bound"] = keys.create(
+    "our-bound", ["predict", "feedback", "read", "manage"], actor="tests", team=ours, endpoint_ids=[1])[1]
+found["bound-elsewhere"] = keys.create(
+    "our-bound-elsewhere", ["predict", "feedback", "read", "manage"], actor="tests", endpoint_ids=[999])[1]
+print(json.dumps(found))
+"""
+
+
+class Actor(NamedTuple):
+    """Somebody who acts, by a key or with a session, and the scopes that he has in `default`."""
+
+    name: str
+    scopes: frozenset[str]
+    client: httpx.Client
+
+
+def make(home: Home) -> dict[str, str]:
+    """Both teams are in `home` now; the secrets of the keys that it has then, by name."""
+    secrets: dict[str, str] = json.loads(home.python(_MAKE).splitlines()[-1])
+    return secrets
+
+
+def of_key(server: Server, name: str, secret: str, *scopes: str) -> Actor:
+    """Whoever holds the key."""
+    client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60)
+    return Actor(name, frozenset(scopes), client)
+
+
+def of_person(server: Server, name: str, *scopes: str) -> Actor:
+    """The person, logged in, who sends the token that pages carry."""
+    client = httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=60)
+    reply = client.post("/login", data={"username": name, "password": PASSWORD, **token(client)})
+    assert reply.status_code == 302, reply.text
+    client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
+    return Actor(name, frozenset(scopes), client)
