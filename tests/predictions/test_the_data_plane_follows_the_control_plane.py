@@ -110,8 +110,8 @@ def test_the_first_request_of_an_idle_process_is_judged_by_what_is_true_now(home
         f"""
 import io
 from ml_pipeline.server.wsgi import application
-from ml_pipeline.apps.accounts import keys
-keys.revoke("predict-key")
+from ml_pipeline.apps.accounts import access, keys
+keys.revoke(keys.named("predict-key", access.operator()), actor="tests")
 environ = {{
     "REQUEST_METHOD": "POST", "PATH_INFO": "/api/v1/{ENDPOINT}/predict", "CONTENT_LENGTH": "2",
     "HTTP_X_API_KEY": {home.keys["predict"]!r}, "wsgi.input": io.BytesIO(b"{{}}"),
