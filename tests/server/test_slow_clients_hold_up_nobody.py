@@ -1,6 +1,6 @@
-"""200 slow clients, in their headers, in their bodies or in their replies: predictions go on at their usual pace.
+"""200 slow clients, in their headers or in their bodies: predictions go on at their usual pace.
 
-Behind uvicorn. gunicorn and uWSGI read requests in threads, which slow clients use up; docs/commands.md says what to do.
+Behind uvicorn. gunicorn and uWSGI read requests in threads, which slow clients use up; docs/commands.md says so.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ def begun(server: Server, kind: str) -> bytes:
     head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: {server.home.keys['predict']}\r\n"
     if kind == "headers":
         return f"{head}X-Slow: ".encode()
-    if kind == "bodies":
-        return f"{head}Content-Length: 400\r\n\r\n".encode()
-    return b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 5
+    return f"{head}Content-Length: 400\r\n\r\n".encode()
 
 
 @contextlib.contextmanager
 def slow_clients(server: Server, kind: str) -> Iterator[None]:
-    """They have all begun, and go on with a byte each now and then; those of `replies` only never read."""
+    """They have all begun, and go on with a byte each now and then."""
     over = threading.Event()
 
     def go_on() -> None:
@@ -48,9 +46,8 @@ def slow_clients(server: Server, kind: str) -> Iterator[None]:
         for connection in connections:
             connection.sendall(begun(server, kind))
         sender = threading.Thread(target=go_on)
-        if kind != "replies":
-            sender.start()
-            held.callback(sender.join)
+        sender.start()
+        held.callback(sender.join)
         held.callback(over.set)
         yield
 
@@ -73,7 +70,7 @@ def ratio(server: Server, kind: str) -> float:
     return during / before
 
 
-@pytest.mark.parametrize("kind", ["headers", "bodies", "replies"])
+@pytest.mark.parametrize("kind", ["headers", "bodies"])
 def test_predictions_stay_below_twice_their_p99(start: Callable[..., Server], kind: str) -> None:
     server = start("asgi")
     p99_s(server)
