@@ -37,6 +37,7 @@ from servers import Server  # noqa: E402
 LONG = (
     "tests/faults/",
     "tests/uploads/",
+    "tests/server/test_slow_clients_",
     "tests/ml/isolation/",
     "tests/acceptance/test_models_of_every_kind_",
     "tests/docs/test_the_models_guide_",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from typing import Any
 
-from ml_pipeline.apps.predictions.doors import heads
+from ml_pipeline.apps.predictions.doors import heads, paces
 from ml_pipeline.errors import Overloaded
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -29,6 +30,22 @@ class Room:
         self.taken_bytes = 0
 
 
+class _Begun:
+    """The rest of what has been asked for its first step, and waits for `step`."""
+
+    def __init__(self, step: Any, rest: Generator[Any, Any, Mapping[str, Any]]) -> None:
+        self._step = step
+        self._rest = rest
+
+    def __await__(self) -> Generator[Any, Any, Mapping[str, Any]]:
+        try:
+            yield self._step
+        except BaseException as error:
+            self._rest.throw(error)
+            raise
+        return (yield from self._rest)
+
+
 class Arrival:
     """A request's body; what has come of it takes room until it is released."""
 
@@ -37,9 +54,14 @@ class Arrival:
         self._more = True
         self._size = 0
         self._room: Room | None = None
+        # Since when it is waited for; None as long as everything was there when it was asked for.
+        self._waited_since: float | None = None
 
     async def read(self, limit_bytes: int, room: Room) -> bytes:
-        """The whole body. Raises BodyTooLarge, Overloaded without room, and ClientGone when it never ends."""
+        """The whole body.
+
+        Raises BodyTooLarge, Overloaded without room, MalformedInput when it comes too slowly, and ClientGone.
+        """
         self._room = room
         # Nearly always it comes in one piece.
         first = await self._bounded(limit_bytes)
@@ -58,7 +80,7 @@ class Arrival:
         with contextlib.suppress(TimeoutError, ClientGone):
             async with asyncio.timeout(DRAIN_S):
                 while self._more:
-                    await self._part()
+                    self._part(await self._receive())
 
     def release(self) -> None:
         """It takes no room any more."""
@@ -67,7 +89,7 @@ class Arrival:
             self._room = None
 
     async def _bounded(self, limit_bytes: int) -> bytes:
-        part = await self._part()
+        part = self._part(await self._next())
         self._size += len(part)
         room = self._room
         if room is not None:
@@ -78,8 +100,25 @@ class Arrival:
             raise heads.too_large(limit_bytes)
         return part
 
-    async def _part(self) -> bytes:
-        message = await self._receive()
+    async def _next(self) -> Mapping[str, Any]:
+        # A timer costs ten times what it does to look whether the message is there, as it nearly always is.
+        rest = self._receive().__await__()
+        try:
+            step = next(rest)
+        except StopIteration as there:
+            message: Mapping[str, Any] = there.value
+            return message
+        now = time.monotonic()
+        if self._waited_since is None:
+            self._waited_since = now
+        until = self._waited_since + paces.SILENCE_S + self._size / paces.LEAST_BYTES_PER_S
+        try:
+            async with asyncio.timeout(min(paces.SILENCE_S, until - now)):
+                return await _Begun(step, rest)
+        except TimeoutError:
+            raise paces.given_up() from None
+
+    def _part(self, message: Mapping[str, Any]) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientGone
         self._more = message.get("more_body", False)

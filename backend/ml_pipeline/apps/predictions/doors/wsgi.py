@@ -6,13 +6,14 @@ Django takes a chunked body for an empty one, so a body is read here and handed 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import IO, Any
 
-from ml_pipeline.apps.predictions.doors import bodies, exchange, heads
+from ml_pipeline.apps.predictions.doors import bodies, exchange, heads, paces
 from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.apps.predictions.doors.turns import Turns
@@ -38,6 +39,7 @@ class WsgiDoor:
         self._exchange = exchange_
         self._django = django
         self._turns = Turns()
+        self._watch = paces.Watch()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """One request."""
@@ -48,7 +50,7 @@ class WsgiDoor:
             admitted = self._exchange.admit(head)
             if isinstance(admitted, Elsewhere):
                 return self._hand_on(admitted, head, environ, start_response)
-            body = b"".join(_body(environ, head, admitted.limit_bytes))
+            body = b"".join(self._body(environ, head, admitted.limit_bytes))
         except MLPipelineError as error:
             return _refuse(exchange.error_reply(error), environ, start_response)
         reply = self._reply(admitted, body)
@@ -92,7 +94,7 @@ class WsgiDoor:
     ) -> Iterable[bytes]:
         with contextlib.ExitStack() as held:
             body: IO[bytes] = self._upload_file(held) if elsewhere.is_upload else io.BytesIO()
-            for piece in _body(environ, head, elsewhere.limit_bytes):
+            for piece in self._body(environ, head, elsewhere.limit_bytes):
                 body.write(piece)
             size = body.tell()
             body.seek(0)
@@ -106,6 +108,38 @@ class WsgiDoor:
                 return reply
             held.callback(_close, reply)
             return _Held(reply, held.pop_all())
+
+    def _body(self, environ: Environ, head: Head, limit_bytes: int) -> Iterator[bytes]:
+        chunked = b"transfer-encoding" in head.headers
+        if chunked and not environ.get("wsgi.input_terminated"):
+            raise MalformedInput("This server does not hand on chunked bodies; send a Content-Length.")
+        length = head.content_length or 0
+        size = 0
+        for piece in _pieces(self._timely(environ), limit_bytes + 1 if chunked else length):
+            size += len(piece)
+            if size > limit_bytes:
+                raise heads.too_large(limit_bytes)
+            yield piece
+        if not chunked and size < length:
+            raise MalformedInput(f"The body ended after {size} of {length} bytes.")
+
+    def _timely(self, environ: Environ) -> Callable[[int], bytes]:
+        # What reads the body, and gives it up when it comes too slowly; the server has to show the client's socket.
+        stream, connection = environ["wsgi.input"], _connection(environ)
+        if connection is None:
+            return functools.partial(_read, stream)
+
+        def read(size: int) -> bytes:
+            wait = self._watch.begin(connection, size)
+            try:
+                piece = _read(stream, size)
+            finally:
+                self._watch.end(wait)
+                if wait.is_over:
+                    raise paces.given_up()
+            return piece
+
+        return read
 
     def _upload_file(self, held: contextlib.ExitStack) -> IO[bytes]:
         held.enter_context(self._exchange.uploads.place())
@@ -149,23 +183,12 @@ def _head(environ: Environ) -> Head:
     return Head(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
 
 
-def _body(environ: Environ, head: Head, limit_bytes: int) -> Iterator[bytes]:
-    chunked = b"transfer-encoding" in head.headers
-    if chunked and not environ.get("wsgi.input_terminated"):
-        raise MalformedInput("This server does not hand on chunked bodies; send a Content-Length.")
-    length = head.content_length or 0
-    size = 0
-    for piece in _pieces(environ["wsgi.input"], limit_bytes + 1 if chunked else length):
-        size += len(piece)
-        if size > limit_bytes:
-            raise heads.too_large(limit_bytes)
-        yield piece
-    if not chunked and size < length:
-        raise MalformedInput(f"The body ended after {size} of {length} bytes.")
+def _connection(environ: Environ) -> Any:
+    return next((environ[name] for name in SOCKETS if name in environ), None)
 
 
-def _pieces(stream: Any, wanted: int) -> Iterator[bytes]:
-    while wanted > 0 and (piece := _read(stream, min(wanted, PIECE_BYTES))):
+def _pieces(read: Callable[[int], bytes], wanted: int) -> Iterator[bytes]:
+    while wanted > 0 and (piece := read(min(wanted, PIECE_BYTES))):
         wanted -= len(piece)
         yield piece
 
@@ -186,7 +209,7 @@ def _refuse(reply: Reply, environ: Environ, start_response: StartResponse) -> It
 
 def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
     yield b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body
-    connection = next((environ[name] for name in SOCKETS if name in environ), None)
+    connection = _connection(environ)
     # Without the socket nothing bounds the wait for a client that sends no more, and it would keep this thread.
     if connection is None:
         return
@@ -197,7 +220,7 @@ def _refusal(reply: Reply, environ: Environ) -> Iterator[bytes]:
     before = connection.gettimeout()
     connection.settimeout(SILENCE_S)
     try:
-        for _ in _pieces(environ["wsgi.input"], wanted):
+        for _ in _pieces(functools.partial(_read, environ["wsgi.input"]), wanted):
             if time.monotonic() > until:
                 break
     except (OSError, MalformedInput):
