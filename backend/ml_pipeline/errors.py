@@ -136,6 +136,10 @@ class JournalUnavailable(MLPipelineError):
     """The prediction could not be committed, so it is not answered."""
 
 
+class ProviderUnavailable(MLPipelineError):
+    """The OpenID provider does not answer, or not as OpenID Connect says it should; nobody can come through it now."""
+
+
 class DatabaseUnavailable(MLPipelineError):
     """The database does not answer; nothing was changed."""
 

@@ -5,20 +5,18 @@ A value that cannot be read, and a name in `ML_PIPELINE_*` that nothing reads, s
 
 from __future__ import annotations
 
-import ipaddress
+import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX
 from django.core.exceptions import ImproperlyConfigured
 
-from ml_pipeline.apps.ml import origins
+from ml_pipeline.server import readers
 
 PREFIX = "ML_PIPELINE_"
-MIN_SECRET, MIN_DIFFERENT = 32, 8
 # Read by the command line when it talks to a server over HTTP.
 CLIENT_VARIABLES = frozenset({"ML_PIPELINE_URL", "ML_PIPELINE_API_KEY"})
 
@@ -35,103 +33,18 @@ class Setting:
     secret: bool = False
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("0", "1", "true", "false"):
-        raise ValueError("0 or 1")
-    return text.lower() in ("1", "true")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _folder(text: str) -> Path:
-    if not text:
-        raise ValueError("a folder")
-    return Path(text).expanduser().resolve()
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**9):
-        raise ValueError("an integer of at least 1")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 10**9):
-        raise ValueError("an integer of at least 0")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
-        raise ValueError("a port from 1 to 65535")
-    return int(text)
-
-
-def _database(text: str) -> str:
-    if text and not text.startswith(("sqlite:///", "postgres://", "postgresql://", "mysql://")):
-        raise ValueError("sqlite:///PATH, or postgres:// or mysql:// and USER:PASSWORD@HOST:PORT/NAME")
-    return text
-
-
-def _public_keys(text: str) -> list[str]:
-    keys = _names(text)
-    for key in keys:
-        try:
-            origins.public_key(key)
-        except ValueError as error:
-            raise ValueError(f"Ed25519 public keys of 32 bytes in base64 ({error})") from None
-    return keys
-
-
-def _networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    try:
-        return [ipaddress.ip_network(name) for name in _names(text)]
-    except ValueError as error:
-        raise ValueError(f"addresses and networks such as 10.0.0.5,10.1.0.0/16 ({error})") from None
-
-
-def _secret(text: str) -> str:
-    if text and _weakness(text):
-        raise ValueError(f"random text, but it {_weakness(text)}")
-    return text
-
-
-def _weakness(secret: str) -> str | None:
-    if len(secret) < MIN_SECRET:
-        return f"holds fewer than {MIN_SECRET} characters"
-    if len(set(secret)) < MIN_DIFFERENT:
-        return f"holds fewer than {MIN_DIFFERENT} different characters"
-    if secret.startswith(SECRET_KEY_INSECURE_PREFIX):
-        return f"begins with {SECRET_KEY_INSECURE_PREFIX!r}, as Django marks keys that are for development"
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 TABLE = (
     Setting(
         "ML_PIPELINE_HOME",
         ".ml_pipeline",
-        _folder,
+        readers.folder,
         "ml_pipeline.E001",
         "Folder for the SQLite database, bundles and the demo's secret key; relative to where the server is started.",
     ),
     Setting(
         "ML_PIPELINE_DATABASE_URL",
         "",
-        _database,
+        readers.database,
         "ml_pipeline.E002",
         "The database, as a URL; by default `db.sqlite3` in the home folder. PostgreSQL needs the extra `postgres`, "
         "MySQL and MariaDB the extra `mysql`.",
@@ -140,7 +53,7 @@ TABLE = (
     Setting(
         "ML_PIPELINE_SECRET_KEY",
         "",
-        _secret,
+        readers.secret,
         "ml_pipeline.E003",
         "Random text of at least 32 characters, 8 of them different, the same for every process; keys and sessions are "
         "void when it changes. By default the file `secret_key` in the home folder, which `ml-pipeline demo` makes.",
@@ -149,42 +62,42 @@ TABLE = (
     Setting(
         "ML_PIPELINE_DEBUG",
         "0",
-        _flag,
+        readers.flag,
         "ml_pipeline.E004",
         "1 shows full errors, for development only; refused with a HOST that others reach.",
     ),
     Setting(
         "ML_PIPELINE_ALLOWED_HOSTS",
         "localhost,127.0.0.1,[::1]",
-        _names,
+        readers.names,
         "ml_pipeline.E005",
         "Host names, separated by commas, under which the control plane answers.",
     ),
     Setting(
         "ML_PIPELINE_QUEUE_ROWS",
         "20000",
-        _count,
+        readers.count,
         "ml_pipeline.E006",
         "Rows that may wait for one algorithm in one process; what comes on top gets 503 `overloaded`.",
     ),
     Setting(
         "ML_PIPELINE_MAX_BATCH",
         "256",
-        _count,
+        readers.count,
         "ml_pipeline.E015",
         "Rows of requests that wait for the same algorithm and are answered by it at once.",
     ),
     Setting(
         "ML_PIPELINE_MAX_WAIT_US",
         "0",
-        _whole,
+        readers.whole,
         "ml_pipeline.E016",
         "Microseconds that a request waits for others to be answered with it; at 0 it is with those that wait anyhow.",
     ),
     Setting(
         "ML_PIPELINE_DEADLINE_MS",
         "5000",
-        _count,
+        readers.count,
         "ml_pipeline.E009",
         "Milliseconds that a request waits at most for its answer; after that 504 `deadline_exceeded`. An algorithm in "
         "a process of its own that took as long is replaced.",
@@ -192,7 +105,7 @@ TABLE = (
     Setting(
         "ML_PIPELINE_MEMORY_MB",
         "2000",
-        _count,
+        readers.count,
         "ml_pipeline.E010",
         "Memory for the loaded algorithms of one serving process. What is not live makes room, least recently used "
         "first.",
@@ -200,35 +113,35 @@ TABLE = (
     Setting(
         "ML_PIPELINE_CHILD_MEMORY_MB",
         "2000",
-        _count,
+        readers.count,
         "ml_pipeline.E011",
         "Memory that one algorithm in a process of its own may use.",
     ),
     Setting(
         "ML_PIPELINE_REGISTRATION_MEMORY_MB",
         "4000",
-        _count,
+        readers.count,
         "ml_pipeline.E012",
         "Memory that the examination of one upload may use.",
     ),
     Setting(
         "ML_PIPELINE_UPLOAD_MB",
         "500",
-        _count,
+        readers.count,
         "ml_pipeline.E013",
         "Size of an upload's body in megabytes; what is larger gets 413 `too_large`.",
     ),
     Setting(
         "ML_PIPELINE_TRUSTED_KEYS",
         "",
-        _public_keys,
+        readers.public_keys,
         "ml_pipeline.E014",
         "Ed25519 public keys, 32 bytes in base64 each, separated by commas, whose owners may upload signed joblibs.",
     ),
     Setting(
         "ML_PIPELINE_TLS",
         "0",
-        _flag,
+        readers.flag,
         "ml_pipeline.E018",
         "1 where people reach the control plane by https: cookies go over TLS alone, browsers are told never to come "
         "without it, and plain HTTP is redirected.",
@@ -236,13 +149,52 @@ TABLE = (
     Setting(
         "ML_PIPELINE_TRUSTED_PROXIES",
         "",
-        _networks,
+        readers.networks,
         "ml_pipeline.E017",
         "Addresses and networks of the proxies in front, separated by commas. Only what comes from them may say in "
         "`X-Forwarded-For` who the client is, and in `X-Forwarded-Proto` that it came by https.",
     ),
-    Setting("HOST", "127.0.0.1", _text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
-    Setting("PORT", "8000", _port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),
+    Setting(
+        "ML_PIPELINE_OIDC_ISSUER",
+        "",
+        readers.issuer,
+        "ml_pipeline.E019",
+        "The OpenID provider that people may log in through, as it names itself: `https://…`, its discovery document "
+        "lies below. Needs the extra `oidc` and the next three settings.",
+    ),
+    Setting("ML_PIPELINE_OIDC_CLIENT_ID", "", readers.text, "ml_pipeline.E020", "How the provider knows this server."),
+    Setting(
+        "ML_PIPELINE_OIDC_CLIENT_SECRET",
+        "",
+        readers.text,
+        "ml_pipeline.E021",
+        "What this server proves to the provider that it is itself with.",
+        secret=True,
+    ),
+    Setting(
+        "ML_PIPELINE_OIDC_GROUPS",
+        "",
+        readers.groups,
+        "ml_pipeline.E022",
+        "`GROUP=TEAM:ROLE`, separated by commas: who is in the group at the provider is `viewer`, `operator` or "
+        "`administrator` in the team; of several roles in one team the one that may do most. Nobody else is let in.",
+    ),
+    Setting(
+        "ML_PIPELINE_OIDC_GROUPS_CLAIM",
+        "groups",
+        readers.claim,
+        "ml_pipeline.E023",
+        "The claim that lists a person's groups, in the id token or, where that has none, in the user info.",
+    ),
+    Setting(
+        "ML_PIPELINE_OIDC_SCOPES",
+        "openid profile",
+        readers.scopes,
+        "ml_pipeline.E024",
+        "Scopes that the provider is asked for, spaces between; some give the groups only with `groups` among them.",
+    ),
+    Setting("HOST", "127.0.0.1", readers.text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
+    Setting("PORT", "8000", readers.port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),
 )
 
 
@@ -261,13 +213,27 @@ def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
             wrong.append(f"(ml_pipeline.E000) {name}: there is no such setting; see docs/settings.md.")
-    if values.get("ML_PIPELINE_DEBUG") and not is_loopback(values.get("HOST", "")):
+    if values.get("ML_PIPELINE_DEBUG") and not readers.is_loopback(values.get("HOST", "")):
         wrong.append(
             "(ml_pipeline.E004) ML_PIPELINE_DEBUG: full errors are not for others; listen on loopback, HOST=127.0.0.1."
         )
+    wrong.extend(_wrong_about_openid(values))
     if wrong:
         raise ImproperlyConfigured("The settings are wrong:\n  " + "\n  ".join(wrong))
     return values
+
+
+def _wrong_about_openid(values: Mapping[str, Any]) -> Iterator[str]:
+    # What could not be read has been complained of.
+    needed = [f"ML_PIPELINE_OIDC_{name}" for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "GROUPS")]
+    given = [name for name in needed if values.get(name, True)]
+    if not given:
+        return
+    for setting in TABLE:
+        if setting.variable in needed and setting.variable not in given:
+            yield f"({setting.check}) {setting.variable}: it is needed, because {given[0]} is set."
+    if importlib.util.find_spec("mozilla_django_oidc") is None:
+        yield f"(ml_pipeline.E019) {given[0]}: it needs the extra `oidc`: pip install 'ml-pipeline[server,oidc]'."
 
 
 def secret_key(values: Mapping[str, Any]) -> str:
@@ -282,6 +248,6 @@ def secret_key(values: Mapping[str, Any]) -> str:
             f"(ml_pipeline.E003) There is no secret key. Set ML_PIPELINE_SECRET_KEY, or run `ml-pipeline demo`, "
             f"which makes one in {path}."
         ) from None
-    if _weakness(text):
-        raise ImproperlyConfigured(f"(ml_pipeline.E003) {path} is no good secret key: it {_weakness(text)}.")
+    if readers.weakness(text):
+        raise ImproperlyConfigured(f"(ml_pipeline.E003) {path} is no good secret key: it {readers.weakness(text)}.")
     return text

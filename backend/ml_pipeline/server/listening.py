@@ -15,7 +15,7 @@ import uvicorn
 from django.conf import settings
 
 from ml_pipeline.apps.predictions import assembly
-from ml_pipeline.server import configuration
+from ml_pipeline.server import readers
 
 # Between the signal and the end of listening: a load balancer that asks /readyz every other second has seen it twice.
 DRAIN_S = 5.0
@@ -79,7 +79,7 @@ def serve(host: str, port: int, ready: Callable[[], None], *, drain_s: float = D
     After the signal it is not ready any more and answers for `drain_s` all the same, so that a load balancer sees it
     before nobody listens. A second signal stops it at once.
     """
-    if not (configuration.is_loopback(host) or settings.TLS):
+    if not (readers.is_loopback(host) or settings.TLS):
         logger.warning("Passwords and keys come to %s in plain text. Put TLS in front and set ML_PIPELINE_TLS=1.", host)
     config = uvicorn.Config(
         "ml_pipeline.server.asgi:application",

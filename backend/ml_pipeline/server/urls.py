@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -66,6 +67,9 @@ urlpatterns = [
     path("", include((session_urls, "rest_framework"))),
     path("admin/", admin.site.urls),
 ]
+if settings.OIDC_ISSUER:
+    # What it imports is an extra.
+    urlpatterns.append(path("oidc/", include("ml_pipeline.apps.accounts.openid")))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -79,7 +79,7 @@ class TeamAdmin(ReadOnly):
 class MembershipAdmin(ReadOnly):
     """Who is what in which team."""
 
-    list_display = ("team", "user", "role", "created_at")
+    list_display = ("team", "user", "role", "origin", "created_at")
     list_select_related = ("team", "user")
     scope = "admin"
 

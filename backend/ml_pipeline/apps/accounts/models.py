@@ -1,4 +1,4 @@
-"""Teams, who is what in them, API keys, and tries to log in; only keyed hashes are stored of keys and tries."""
+"""Teams, people in them, whom a provider knows, API keys, tries to log in; of keys and tries only keyed hashes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ class Team(models.Model):
         return self.name
 
 
+class Origin(models.TextChoices):
+    """Who put a person into a team."""
+
+    HAND = "hand"
+    PROVIDER = "provider"
+
+
 class Membership(models.Model):
-    """What a person is in a team."""
+    """What a person is in a team. One that the provider gave follows the provider at each log-in; others it leaves."""
 
     TEAM_PATH: ClassVar[str] = "team"
     ENDPOINT_PATH: ClassVar[str] = ""
@@ -40,6 +47,7 @@ class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role.choices)
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.HAND)
     created_at = models.DateTimeField()
 
     objects = OwnedRows.as_manager()
@@ -49,6 +57,22 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.role} of {self.team}"
+
+
+class Identity(models.Model):
+    """Whom an OpenID provider means by a subject. `digest` is the sha256 of both: exact whatever the collation."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "identities"
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.subject} of {self.issuer}"
 
 
 class ApiKey(models.Model):

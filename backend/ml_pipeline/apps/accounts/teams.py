@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from ml_pipeline.apps.accounts.access import Grant, Role
-from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, Membership, Team
+from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, Membership, Origin, Team
 from ml_pipeline.apps.events import audit, revisions
 from ml_pipeline.errors import Complaint, Conflict, Forbidden, InvalidInput, NotFound
 
@@ -96,28 +96,58 @@ def member(team: Team, username: str) -> Membership:
 
 
 def put_member(team: Team, username: str, role: str, *, actor: str) -> Change:
-    """`username` is `role` in `team` now. Raises NotFound when there is no such person."""
+    """`username` is `role` in `team` now, by hand. Raises NotFound when there is no such person."""
     user = User.objects.filter(username=username).first() if _may_be_a_name(username) else None
     if user is None:
         raise NotFound(f"There is no person named {username[:150]!r}.")
     with transaction.atomic():
         present = Membership.objects.select_for_update().filter(team=team, user=user).first()
-        if present is not None and present.role == role:
-            return Change(present, False)
-        membership = present or Membership(team=team, user=user, created_at=timezone.now())
-        before = present.role if present else None
-        membership.role = Role(role)
-        membership.save()
-        audit.record("member.put", username, actor=actor, team_id=team.pk, role=role, before=before)
-        return Change(membership, present is None)
+        return _put(present or Membership(team=team, user=user), role, Origin.HAND, actor=actor)
+
+
+def follow(user: User, roles: Mapping[str, str], *, actor: str) -> None:
+    """`user` has, of his memberships from the provider, those in `roles` (name of a team to role), and no others.
+
+    What he is by hand stays. A team that does not exist is left out.
+    """
+    with transaction.atomic():
+        # Two log-ins of his at once come one after the other.
+        User.objects.select_for_update().get(pk=user.pk)
+        rows = Membership.objects.select_for_update().select_related("team").filter(user=user)
+        present = {one.team.name: one for one in rows}
+        for name, membership in present.items():
+            if membership.origin == Origin.PROVIDER and name not in roles:
+                _remove(membership, actor=actor)
+        for team in Team.objects.filter(name__in=roles):
+            membership = present.get(team.name) or Membership(team=team, user=user, origin=Origin.PROVIDER)
+            if membership.origin == Origin.PROVIDER:
+                _put(membership, roles[team.name], Origin.PROVIDER, actor=actor)
 
 
 def remove_member(team: Team, username: str, *, actor: str) -> None:
     """`username` is in `team` no more. Raises NotFound when he was not."""
     membership = member(team, username)
     with transaction.atomic():
-        membership.delete()
-        audit.record("member.removed", username, actor=actor, team_id=team.pk, before=membership.role)
+        _remove(membership, actor=actor)
+
+
+def _put(membership: Membership, role: str, origin: Origin, *, actor: str) -> Change:
+    before = membership.role or None
+    if (before, membership.origin) == (role, origin):
+        return Change(membership, False)
+    membership.role, membership.origin = Role(role), origin
+    if before is None:
+        membership.created_at = timezone.now()
+    membership.save()
+    username, team_id = membership.user.get_username(), membership.team_id
+    audit.record("member.put", username, actor=actor, team_id=team_id, role=role, before=before, origin=origin)
+    return Change(membership, before is None)
+
+
+def _remove(membership: Membership, *, actor: str) -> None:
+    username, team_id = membership.user.get_username(), membership.team_id
+    membership.delete()
+    audit.record("member.removed", username, actor=actor, team_id=team_id, before=membership.role)
 
 
 def _may_be_a_name(username: str) -> bool:

@@ -45,8 +45,8 @@ class MemberSerializer(RefusesUnknownFields, serializers.ModelSerializer[Members
 
     class Meta:
         model = Membership
-        fields = ("id", "username", "role", "created_at")
-        read_only_fields = ("created_at",)
+        fields = ("id", "username", "role", "origin", "created_at")
+        read_only_fields = ("origin", "created_at")
 
 
 class KeySerializer(serializers.ModelSerializer[ApiKey]):

@@ -1,0 +1,159 @@
+"""Readers of settings: each turns the text of a variable into its value, or raises ValueError with what it expects."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX
+
+from ml_pipeline.apps.ml import origins
+
+MIN_SECRET, MIN_DIFFERENT = 32, 8
+# As long as the actor of an event may be.
+MAX_ISSUER = 140
+ROLES = ("viewer", "operator", "administrator")
+
+
+class Mapped(NamedTuple):
+    """Whoever is in `group` at the provider is `role` in `team`."""
+
+    group: str
+    team: str
+    role: str
+
+
+def text(text: str) -> str:
+    """`text` as it is."""
+    return text
+
+
+def flag(text: str) -> bool:
+    """Whether it is 1 or true."""
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise ValueError("0 or 1")
+    return text.lower() in ("1", "true")
+
+
+def names(text: str) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def folder(text: str) -> Path:
+    """A folder, absolute."""
+    if not text:
+        raise ValueError("a folder")
+    return Path(text).expanduser().resolve()
+
+
+def count(text: str) -> int:
+    """An integer of at least 1."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**9):
+        raise ValueError("an integer of at least 1")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """An integer of at least 0."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 10**9):
+        raise ValueError("an integer of at least 0")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A port."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
+        raise ValueError("a port from 1 to 65535")
+    return int(text)
+
+
+def database(text: str) -> str:
+    """A database's URL, or nothing."""
+    if text and not text.startswith(("sqlite:///", "postgres://", "postgresql://", "mysql://")):
+        raise ValueError("sqlite:///PATH, or postgres:// or mysql:// and USER:PASSWORD@HOST:PORT/NAME")
+    return text
+
+
+def public_keys(text: str) -> list[str]:
+    """Ed25519 public keys in base64."""
+    keys = names(text)
+    for key in keys:
+        try:
+            origins.public_key(key)
+        except ValueError as error:
+            raise ValueError(f"Ed25519 public keys of 32 bytes in base64 ({error})") from None
+    return keys
+
+
+def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Addresses and networks."""
+    try:
+        return [ipaddress.ip_network(name) for name in names(text)]
+    except ValueError as error:
+        raise ValueError(f"addresses and networks such as 10.0.0.5,10.1.0.0/16 ({error})") from None
+
+
+def secret(text: str) -> str:
+    """Random text, or nothing."""
+    if text and weakness(text):
+        raise ValueError(f"random text, but it {weakness(text)}")
+    return text
+
+
+def weakness(secret: str) -> str | None:
+    """Why `secret` is none that anything should be hashed or signed with; None for a good one."""
+    if len(secret) < MIN_SECRET:
+        return f"holds fewer than {MIN_SECRET} characters"
+    if len(set(secret)) < MIN_DIFFERENT:
+        return f"holds fewer than {MIN_DIFFERENT} different characters"
+    if secret.startswith(SECRET_KEY_INSECURE_PREFIX):
+        return f"begins with {SECRET_KEY_INSECURE_PREFIX!r}, as Django marks keys that are for development"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def issuer(text: str) -> str:
+    """The URL of an OpenID provider, or nothing."""
+    parts = urlsplit(text)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if text and (not safe or not parts.hostname or parts.query or parts.fragment or len(text) > MAX_ISSUER):
+        raise ValueError(
+            f"https://… of at most {MAX_ISSUER} characters, as the provider names itself; http:// on loopback"
+        )
+    return text
+
+
+def scopes(text: str) -> str:
+    """Scopes of OpenID Connect, `openid` among them."""
+    if "openid" not in text.split():
+        raise ValueError("scopes with spaces between, openid among them")
+    return text
+
+
+def claim(text: str) -> str:
+    """The name of a claim."""
+    if not text.strip():
+        raise ValueError("the name of a claim")
+    return text
+
+
+def groups(text: str) -> list[Mapped]:
+    """What groups at the provider mean here."""
+    found = []
+    for one in names(text):
+        group, _, meaning = one.rpartition("=")
+        team, _, role = meaning.partition(":")
+        if not group or not team or role not in ROLES:
+            raise ValueError(f"GROUP=TEAM:ROLE, separated by commas, the roles being {', '.join(ROLES)}")
+        found.append(Mapped(group, team, role))
+    return found
