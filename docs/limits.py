@@ -22,6 +22,8 @@ LIMITS = (
     ("registrations at once in one process", "apps.endpoints.registrations", "MAX_AT_ONCE", "registrations"),
     ("tries to log in, by name and by address", "apps.accounts.tries", "MAX_TRIES", "tries"),
     ("period for which they are counted, from the first on", "apps.accounts.tries", "PERIOD_S", "seconds"),
+    ("time that an answer of the OpenID provider takes, at most", "apps.accounts.providers", "TIMEOUT_S", "seconds"),
+    ("time for which its discovery document is kept", "apps.accounts.providers", "DISCOVERED_FOR_S", "seconds"),
     ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
     ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
     ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),

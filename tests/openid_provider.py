@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 import threading
@@ -154,3 +155,48 @@ def _answer(handler: BaseHTTPRequestHandler, status: int, body: Any) -> None:
     handler.send_header("Content-Length", str(len(text)))
     handler.end_headers()
     handler.wfile.write(text)
+
+
+def changed(**claims: Any) -> Mint:
+    return lambda provider, honest: provider.signed({**honest, **claims})
+
+
+def without(claim: str) -> Mint:
+    return lambda provider, honest: provider.signed({name: honest[name] for name in honest if name != claim})
+
+
+def unsigned(provider: OpenIDProvider, claims: dict[str, Any]) -> str:
+    return jwt.encode(claims, None, algorithm="none", headers={"kid": "one"})
+
+
+def signed_with_the_public_key(provider: OpenIDProvider, claims: dict[str, Any]) -> str:
+    # By hand: the library would not.
+    parts = [{"alg": "HS256", "typ": "JWT", "kid": "one"}, claims]
+    text = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    signature = hmac.new(provider.public_pem, text, hashlib.sha256).digest()
+    return (text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def edited(provider: OpenIDProvider, claims: dict[str, Any]) -> str:
+    head, _, signature = provider.signed({**claims, "groups": []}).split(".")
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"{head}.{body}.{signature}"
+
+
+LIES: dict[str, Mint] = {
+    "a forged signature": lambda provider, claims: provider.signed(claims, provider.stranger),
+    "a key that is not listed": lambda provider, claims: provider.signed(claims, provider.stranger, "two"),
+    "an edited body": edited,
+    "no signature": unsigned,
+    "HS256 with the public key": signed_with_the_public_key,
+    "another audience": changed(aud="somebody-else"),
+    "more audiences, made for another": changed(aud=["ml-pipeline", "other"], azp="other"),
+    "more audiences, made for nobody": changed(aud=["ml-pipeline", "other"]),
+    "another issuer": changed(iss="http://127.0.0.1:1"),
+    "another nonce": changed(nonce="x" * 32),
+    "over": changed(exp=int(time.time()) - 120),
+    "not yet": changed(iat=int(time.time()) + 3_600),
+    "an empty subject": changed(sub=""),
+    "no token at all": lambda provider, claims: "",
+    **{f"no {claim}": without(claim) for claim in ("iss", "aud", "exp", "iat", "nonce", "sub")},
+}
