@@ -52,24 +52,29 @@ def _names(text: str) -> list[str]:
 def _folder(text: str) -> Path:
     if not text:
         raise ValueError("a folder")
-    return Path(text).expanduser().resolve()
+    try:
+        return Path(text).expanduser().resolve()
+    # Of a person whom the machine does not know, or a link to itself.
+    except (RuntimeError, OSError):
+        raise ValueError("a folder that can be found") from None
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**9):
-        raise ValueError("an integer of at least 1")
-    return int(text)
+    return _integer(text, 1, 10**9, "an integer of at least 1")
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 10**9):
-        raise ValueError("an integer of at least 0")
-    return int(text)
+    return _integer(text, 0, 10**9, "an integer of at least 0")
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
-        raise ValueError("a port from 1 to 65535")
+    return _integer(text, 1, 65_535, "a port from 1 to 65535")
+
+
+def _integer(text: str, least: int, most: int, expected: str) -> int:
+    # int() has a complaint of its own about thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+        raise ValueError(expected)
     return int(text)
 
 
