@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import django_filters
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
+# A row's number or UUID. Python's own readers take signs, underscores, spaces and the digits of every script.
+ID_PATTERN = "^[0-9a-f][0-9a-f-]{0,35}$"
 
 
 class _RowIdField(forms.IntegerField):
@@ -30,6 +33,11 @@ class _RowIdField(forms.IntegerField):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.pop("max_length", None)
         super().__init__(*args, min_value=0, max_value=2**63 - 1, **kwargs)
+
+    def to_python(self, value: Any) -> int | None:
+        if value not in self.empty_values and not re.fullmatch("[0-9]{1,19}", str(value)):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
 
 
 class KeysetPagination(BasePagination):
@@ -61,10 +69,13 @@ class KeysetPagination(BasePagination):
 
     @staticmethod
     def _key(model: type[Model], text: str) -> Any:
+        refusal = InvalidInput([Complaint(None, "before", "an id from this list", repr(text[:40]))])
+        if not re.fullmatch(ID_PATTERN, text):
+            raise refusal
         try:
             return model._meta.pk.to_python(text)
         except (ValidationError, ValueError, OverflowError):
-            raise InvalidInput([Complaint(None, "before", "an id from this list", repr(text[:40]))]) from None
+            raise refusal from None
 
     def get_paginated_response(self, data: Any) -> Response:
         """A bare array, with a `Link` header where there is more."""
@@ -87,7 +98,7 @@ class KeysetPagination(BasePagination):
                 "name": "before",
                 "in": "query",
                 "description": "Rows older than this id; the `Link` header holds the next page's address.",
-                "schema": {"type": "string", "pattern": "^[0-9a-f-]{1,36}$"},
+                "schema": {"type": "string", "pattern": ID_PATTERN},
             },
         ]
 

@@ -46,27 +46,32 @@ def folder(text: str) -> Path:
     """A folder, absolute."""
     if not text:
         raise ValueError("a folder")
-    return Path(text).expanduser().resolve()
+    try:
+        return Path(text).expanduser().resolve()
+    # Of a person whom the machine does not know, or a link to itself.
+    except (RuntimeError, OSError):
+        raise ValueError("a folder that can be found") from None
 
 
 def count(text: str) -> int:
     """An integer of at least 1."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**9):
-        raise ValueError("an integer of at least 1")
-    return int(text)
+    return _integer(text, 1, 10**9, "an integer of at least 1")
 
 
 def whole(text: str) -> int:
     """An integer of at least 0."""
-    if not (text.isascii() and text.isdigit() and int(text) <= 10**9):
-        raise ValueError("an integer of at least 0")
-    return int(text)
+    return _integer(text, 0, 10**9, "an integer of at least 0")
 
 
 def port(text: str) -> int:
     """A port."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
-        raise ValueError("a port from 1 to 65535")
+    return _integer(text, 1, 65_535, "a port from 1 to 65535")
+
+
+def _integer(text: str, least: int, most: int, expected: str) -> int:
+    # int() has a complaint of its own about thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+        raise ValueError(expected)
     return int(text)
 
 

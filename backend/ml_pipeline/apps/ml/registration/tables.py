@@ -24,7 +24,7 @@ MAX_COLUMNS = 10_000
 MAX_CELL = 10_000_000
 # Parquet packs a column of equal cells into almost nothing, and each is an object once it is read.
 MAX_CELLS = 20_000_000
-_CODE = re.compile(r"\s*[+-]?0[0-9]")
+_CODE = re.compile(r"\A\s*[+-]?0[0-9]")
 # What pandas, R and spreadsheets write for a number that is missing.
 _MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "null", "none"})
 # As wide as a type may turn out in the other table.
@@ -157,7 +157,7 @@ def _parquet(content: bytes, what: str) -> dict[str, list[Any]]:
         # One thread, and none of what pandas left in the file: only columns of plain values.
         table = file.read(use_threads=False)
         return {name: [_plain(cell, name) for cell in table[name].to_pylist()] for name in table.column_names}
-    except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         raise InvalidArtifact(f"The {what} is not a Parquet file of plain columns: {str(error)[:200]}") from None
 
 
