@@ -76,7 +76,7 @@ class EndpointChangeSerializer(EndpointSerializer):
     settings = _Settings(required=False)
 
     class Meta(EndpointSerializer.Meta):
-        read_only_fields = ("created_at",)
+        read_only_fields = ("name", "created_at")
 
 
 class StatusSerializer(RefusesUnknownFields, serializers.ModelSerializer[MLAlgorithmStatus]):
