@@ -14,6 +14,8 @@ LIMITS = (
     ("rows in a prediction request", "apps.predictions.doors.bodies", "MAX_ROWS", "rows"),
     ("lines of feedback in bulk", "apps.endpoints.feedback", "MAX_ITEMS", "lines"),
     ("length of a unit", "apps.predictions.doors.questions", "MAX_UNIT", "characters"),
+    ("fields of an endpoint that are redacted", "apps.endpoints.input_rules", "MAX_FIELDS", "fields"),
+    ("length of such a field's name", "apps.endpoints.input_rules", "MAX_FIELD_NAME", "characters"),
     ("length of an algorithm's name or version", "apps.endpoints.algorithms", "MAX_NAME", "characters"),
     ("length of a tag's value", "apps.endpoints.tags", "MAX_VALUE", "characters"),
     ("length of an uploaded file's name", "apps.endpoints.storages", "MAX_FILE_NAME", "characters"),

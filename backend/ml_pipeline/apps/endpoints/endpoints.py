@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.accounts.models import Team
-from ml_pipeline.apps.endpoints import changes, names
+from ml_pipeline.apps.endpoints import changes, input_rules, names
 from ml_pipeline.apps.endpoints.models import Endpoint
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, NotFound
@@ -56,13 +56,25 @@ def check_name(name: str, field: str) -> None:
         raise InvalidInput([Complaint(None, field, "a name that the API does not use itself", repr(name))])
 
 
-def describe(endpoint: Endpoint, *, actor: str, owner: str | None = None, description: str | None = None) -> Endpoint:
-    """`endpoint` with another owner or description; the name never changes, it is in clients' URLs."""
+def describe(
+    endpoint: Endpoint,
+    *,
+    actor: str,
+    owner: str | None = None,
+    description: str | None = None,
+    settings: object = None,
+) -> Endpoint:
+    """`endpoint` with another owner, description or other settings; the name never changes, it is in clients' URLs.
+
+    `settings` are all that differ from the defaults. Raises InvalidInput for some that there are not.
+    """
+    checked = None if settings is None else input_rules.checked(settings)
     with transaction.atomic():
         endpoint = locked(endpoint.pk)
         endpoint.owner = endpoint.owner if owner is None else owner
         endpoint.description = endpoint.description if description is None else description
-        endpoint.save(update_fields=["owner", "description"])
+        endpoint.settings = endpoint.settings if checked is None else checked
+        endpoint.save(update_fields=["owner", "description", "settings"])
         changes.record(
             "endpoint.changed",
             endpoint,
@@ -70,6 +82,7 @@ def describe(endpoint: Endpoint, *, actor: str, owner: str | None = None, descri
             actor=actor,
             owner=endpoint.owner,
             description=endpoint.description,
+            settings=endpoint.settings,
         )
         revisions.raise_revision()
     return endpoint

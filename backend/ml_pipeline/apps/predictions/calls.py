@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -9,15 +10,20 @@ import msgspec
 import uuid_utils
 
 from ml_pipeline.apps.accounts.access import Grant
+from ml_pipeline.apps.endpoints.input_rules import InputRule
 from ml_pipeline.apps.ml.algorithm import Prediction
 from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.signature import Signature
-from ml_pipeline.apps.ml.work import Work
+from ml_pipeline.apps.ml.work import Stage, Work
 from ml_pipeline.apps.predictions.routing import Route, Selection
 from ml_pipeline.apps.predictions.writers import Entry
-from ml_pipeline.errors import MLPipelineError
+from ml_pipeline.errors import AlgorithmCrashed, AlgorithmFailed, DeadlineExceeded, MLPipelineError
 from ml_pipeline.wire import replies
 
+logger = logging.getLogger(__name__)
+
+# What an algorithm did wrong is logged; that it was not asked, or not loaded, is not.
+FAILURES = (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded)
 _encoded = msgspec.json.Encoder().encode
 
 
@@ -77,6 +83,7 @@ class Call(Work):
         "reply",
         "revision",
         "route",
+        "rule",
         "signature",
         "started",
         "waiter",
@@ -91,6 +98,7 @@ class Call(Work):
         revision: int,
         signature: Signature,
         grant: Grant,
+        rule: InputRule | None,
         waiter: Waiter,
         since: float,
         deadline_s: float,
@@ -100,25 +108,45 @@ class Call(Work):
         self.is_listed = decoded.listed
         self.route, self.revision, self.signature = route, revision, signature
         self.question, self.grant, self.waiter = question, grant, waiter
+        # What the log keeps of the input, where that is not all.
+        self.rule = rule
         self.is_finished = False
         # The JSON text of the reply.
         self.reply = b""
 
+    def entries(self, now: float, created_at: str) -> list[Entry]:
+        """The log entries of the call, answered or failed; its `error` names the first where the algorithm failed."""
+        if self.stage is Stage.GIVEN_UP:
+            self.error = self.error or DeadlineExceeded("Nobody waited for the answer any longer.")
+        if self.error is None:
+            return self.answered(now, created_at)
+        if not (self.is_asked and isinstance(self.error, FAILURES)):
+            return []
+        error = self.error
+        failures, first = self.failed(error, now, created_at)
+        # What an algorithm says may quote the input; where that is kept back, its kind alone is told.
+        kind = "" if self.rule is None else f": {type(error.__cause__ or error).__name__}"
+        shown = error if self.rule is None else None
+        logger.error("algorithm %s failed on request %s%s", self.route.algorithm_id, first, kind, exc_info=shown)
+        self.error = type(error)(error.message, {"request_id": first})
+        return failures
+
     def answered(self, now: float, created_at: str) -> list[Entry]:
         """The log entries of the predictions it has, which also make its `reply`; `now` is monotonic, in seconds."""
-        latency_us = round((now - self.started) * 1e6)
+        latency_us, rule = round((now - self.started) * 1e6), self.rule
         replied, entries = [], []
         for record, prediction in zip(self.rows.cells, self.predictions, strict=True):
             request_id = str(uuid_utils.uuid7())
             reply = _encoded(self._reply(request_id, prediction))
             replied.append(reply)
+            row = dict(zip(self.rows.names, record, strict=True))
             entries.append(
                 Entry(
                     request_id.replace("-", ""),
                     self.route.algorithm_id,
                     "ok",
                     self.revision,
-                    _encoded(dict(zip(self.rows.names, record, strict=True))).decode(),
+                    _encoded(row if rule is None else rule.kept(request_id, row)).decode(),
                     reply.decode(),
                     prediction.label if prediction.value is None else repr(prediction.value),
                     prediction.probability,
@@ -144,7 +172,7 @@ class Call(Work):
                     self.route.algorithm_id,
                     code,
                     self.revision,
-                    _encoded(row).decode(),
+                    _encoded(row if self.rule is None else self.rule.kept(request_id, row)).decode(),
                     _encoded(replies.body_of(told, request_id=request_id)).decode(),
                     None,
                     None,

@@ -160,7 +160,9 @@ class SnapshotKeeper:
         wanted = self._wanted
         kept = {name: self._kept(name, routes) for name, routes in wanted.endpoints.items()}
         kept_aliases = {place: self._kept_alias(place, route) for place, route in wanted.aliases.items()}
-        self.snapshot = Snapshot(wanted.revision, wanted.grants, kept, wanted.live, kept_aliases, wanted.owners)
+        self.snapshot = Snapshot(
+            wanted.revision, wanted.grants, kept, wanted.live, kept_aliases, wanted.owners, wanted.rules
+        )
         used = [*(route for routes in kept.values() for route in routes), *kept_aliases.values()]
         live = {route.algorithm_id for route in used if route.status in LIVE}
         live |= {route.algorithm_id for route in wanted.live}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ml_pipeline.apps.accounts.access import Grant
+from ml_pipeline.apps.endpoints.input_rules import InputRule
 from ml_pipeline.apps.endpoints.models import Status
 from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
@@ -59,7 +60,8 @@ class Snapshot:
 
     `live` are the routes that the database wants loaded; `endpoints` has those that are used, which differ where one
     cannot be loaded.
-    `aliases` has what each endpoint and alias name, archived or not; `owners` whose each endpoint is.
+    `aliases` has what each endpoint and alias name, archived or not; `owners` whose each endpoint is;
+    `rules` what those endpoints keep that keep less than all of their inputs.
     """
 
     revision: int = 0
@@ -68,6 +70,7 @@ class Snapshot:
     live: tuple[Route, ...] = ()
     aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    rules: Mapping[str, InputRule] = field(default_factory=dict)
     # Routes found before. An endpoint may have thousands of algorithms.
     _found: dict[tuple[str, Selection], Route] = field(default_factory=dict, repr=False, compare=False)
 

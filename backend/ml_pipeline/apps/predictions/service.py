@@ -28,7 +28,6 @@ from ml_pipeline.apps.predictions.outcomes import Outcome, Outcomes
 from ml_pipeline.apps.predictions.routing import Route
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import (
-    AlgorithmCrashed,
     AlgorithmFailed,
     AmbiguousAlgorithm,
     DatabaseUnavailable,
@@ -43,8 +42,6 @@ from ml_pipeline.wire import replies
 
 logger = logging.getLogger(__name__)
 
-# What an algorithm did wrong is logged; that it was not asked, or not loaded, is not.
-FAILURES = (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded)
 # An algorithm in a process of its own says by itself when it is overdue, with the id under which that is logged.
 GRACE_S = 1.0
 # How long a commit may take on top. A database that answers nothing must not keep whoever waits for it.
@@ -172,6 +169,7 @@ class PredictionService:
             revision=snapshot.revision,
             signature=algorithm.signature,
             grant=grant,
+            rule=snapshot.rules.get(route.endpoint),
             waiter=waiter,
             since=since,
             deadline_s=self.deadline_s,
@@ -236,10 +234,11 @@ class PredictionService:
         for call in calls:
             # Whatever it was: the others are answered, and nobody waits for ever.
             try:
-                entries += _entries(call, now, created_at)
+                entries += call.entries(now, created_at)
             except Exception as error:
                 call.error = AlgorithmFailed("The answer could not be told.")
-                logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=error)
+                shown = error if call.rule is None else None
+                logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=shown)
         if not entries:
             journal.finish(calls)
             return
@@ -276,16 +275,3 @@ class PredictionService:
             "state": slot.state,
             "reason": slot.reason,
         }
-
-
-def _entries(call: Call, now: float, created_at: str) -> list[Entry]:
-    if call.stage is Stage.GIVEN_UP:
-        call.error = call.error or DeadlineExceeded("Nobody waited for the answer any longer.")
-    if call.error is None:
-        return call.answered(now, created_at)
-    if not (call.is_asked and isinstance(call.error, FAILURES)):
-        return []
-    failures, first = call.failed(call.error, now, created_at)
-    logger.error("algorithm %s failed on request %s", call.route.algorithm_id, first, exc_info=call.error)
-    call.error = type(call.error)(call.error.message, {"request_id": first})
-    return failures

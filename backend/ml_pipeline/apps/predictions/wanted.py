@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.access import Grant
+from ml_pipeline.apps.endpoints import input_rules
+from ml_pipeline.apps.endpoints.input_rules import InputRule
 from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithmStatus, Status
 from ml_pipeline.apps.predictions.routing import LIVE, Owner, Route
 
@@ -20,6 +22,7 @@ class Wanted:
     endpoints: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
     aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    rules: Mapping[str, InputRule] = field(default_factory=dict)
 
     @property
     def routable(self) -> dict[int, Route]:
@@ -35,7 +38,7 @@ class Wanted:
 
 def read(revision: int) -> Wanted:
     """What is wanted now, which is as of `revision` when that was committed before and still is when this returns."""
-    return Wanted(revision, keys.grants(), _routes(), _aliases(), _owners())
+    return Wanted(revision, keys.grants(), _routes(), _aliases(), _owners(), input_rules.every())
 
 
 def _routes() -> dict[str, tuple[Route, ...]]:

@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import generics, status
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -78,9 +79,19 @@ class EndpointDetail(SeesOwn, generics.RetrieveUpdateDestroyAPIView[Endpoint]):
 
     def get_object(self) -> Endpoint:
         """The endpoint named in the address."""
-        refuse_unknown(self.request, {waiting.PARAMETER} if self.request.method == "DELETE" else set())
+        refuse_unknown(self.request, set() if self.request.method in SAFE_METHODS else {waiting.PARAMETER})
         scope = self.scopes.get(str(self.request.method), "read")
         return endpoints.named(self.kwargs["name"], grant_of(self.request), scope)
+
+    @waiting.awaited
+    def put(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The endpoint, changed."""
+        return super().put(request, *args, **kwargs)
+
+    @waiting.awaited
+    def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The same as `PUT`."""
+        return super().patch(request, *args, **kwargs)
 
     @waiting.awaited
     def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -88,13 +99,14 @@ class EndpointDetail(SeesOwn, generics.RetrieveUpdateDestroyAPIView[Endpoint]):
         return super().delete(request, *args, **kwargs)
 
     def perform_update(self, serializer: BaseSerializer[Endpoint]) -> None:
-        """Changes owner and description."""
+        """Changes owner, description and settings."""
         values = serializer.validated_data
         serializer.instance = endpoints.describe(
             self.get_object(),
             actor=grant_of(self.request).actor,
             owner=values.get("owner"),
             description=values.get("description"),
+            settings=values.get("settings"),
         )
 
     def perform_destroy(self, instance: Endpoint) -> None:

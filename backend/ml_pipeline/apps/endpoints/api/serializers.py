@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ml_pipeline.apps.accounts.authentication import grant_of
+from ml_pipeline.apps.endpoints import input_rules
 from ml_pipeline.apps.endpoints.models import (
     AlgorithmTag,
     Endpoint,
@@ -43,11 +44,39 @@ class EndpointSerializer(RefusesUnknownFields, serializers.ModelSerializer[Endpo
         read_only_fields = ("settings", "created_at")
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "properties": {
+            "redact": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1, "maxLength": input_rules.MAX_FIELD_NAME},
+                "maxItems": input_rules.MAX_FIELDS,
+                "description": "Fields whose values the log does not keep.",
+            },
+            "store_inputs": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "The fraction of requests whose inputs the log keeps.",
+            },
+        },
+        "additionalProperties": False,
+    }
+)
+class _Settings(serializers.JSONField):
+    """An endpoint's settings; `input_rules` judges them."""
+
+
 class EndpointChangeSerializer(EndpointSerializer):
-    """What may change of an endpoint: owner and description."""
+    """What may change of an endpoint: owner, description and settings."""
 
     name = serializers.CharField(read_only=True)
     team = serializers.CharField(source="team.name", read_only=True)
+    settings = _Settings(required=False)
+
+    class Meta(EndpointSerializer.Meta):
+        read_only_fields = ("name", "created_at")
 
 
 class StatusSerializer(RefusesUnknownFields, serializers.ModelSerializer[MLAlgorithmStatus]):
@@ -210,9 +239,11 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
         )
         read_only_fields = fields
 
-    @extend_schema_field({"type": "object", "additionalProperties": True})
+    @extend_schema_field({"type": "object", "additionalProperties": True, "nullable": True})
     def get_input_data(self, request: MLRequest) -> Any:
-        """The row as it was validated."""
+        """The row as it was validated: "[redacted]" for a value that the endpoint does not keep; null where it keeps
+        no input of this request.
+        """
         return json.loads(request.input_data)
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
