@@ -122,7 +122,7 @@ def _of_expiry(expires_at: datetime | None, now: datetime) -> list[Complaint]:
 def limit(key: ApiKey, *, requests_per_s: int | None, rows_per_day: int | None, actor: str) -> ApiKey:
     """`key` with these quotas, at least 1 each, None for no limit; served everywhere within a second."""
     with transaction.atomic():
-        key = ApiKey.objects.select_for_update(of=("self",)).select_related("team").get(pk=key.pk)
+        key = ApiKey.objects.select_for_update().get(pk=key.pk)
         key.requests_per_s, key.rows_per_day = requests_per_s, rows_per_day
         key.save(update_fields=["requests_per_s", "rows_per_day"])
         audit.record(
@@ -148,7 +148,7 @@ def named(name: str, grant: Grant) -> ApiKey:
 def revoke(key: ApiKey, *, actor: str) -> ApiKey:
     """`key`, now revoked; revoking again changes nothing."""
     with transaction.atomic():
-        key = ApiKey.objects.select_for_update(of=("self",)).select_related("team").get(pk=key.pk)
+        key = ApiKey.objects.select_for_update().get(pk=key.pk)
         if key.revoked_at is None:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
