@@ -35,6 +35,7 @@ from servers import Server  # noqa: E402
 
 # Each takes minutes of a machine, or much of its memory.
 LONG = (
+    "tests/accounts/test_every_change_is_in_the_audit",
     "tests/faults/",
     "tests/uploads/",
     "tests/server/test_slow_clients_",

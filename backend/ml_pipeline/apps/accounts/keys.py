@@ -120,9 +120,14 @@ def _of_expiry(expires_at: datetime | None, now: datetime) -> list[Complaint]:
 
 
 def limit(key: ApiKey, *, requests_per_s: int | None, rows_per_day: int | None, actor: str) -> ApiKey:
-    """`key` with these quotas, at least 1 each, None for no limit; served everywhere within a second."""
+    """`key` with these quotas, at least 1 each, None for no limit; served everywhere within a second.
+
+    The same again changes nothing.
+    """
     with transaction.atomic():
         key = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if (key.requests_per_s, key.rows_per_day) == (requests_per_s, rows_per_day):
+            return key
         key.requests_per_s, key.rows_per_day = requests_per_s, rows_per_day
         key.save(update_fields=["requests_per_s", "rows_per_day"])
         audit.record(

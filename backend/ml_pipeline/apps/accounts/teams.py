@@ -73,11 +73,13 @@ def create(name: str, values: Mapping[str, Any], *, actor: str) -> Team:
 def change(team: Team, values: Mapping[str, Any], *, actor: str) -> Team:
     """`team` with another `description`, `requests_per_s` or `rows_per_day`, as far as `values` has them.
 
-    Its name never changes. Quotas are at least 1, None for no limit.
+    Its name never changes, and the same again changes nothing. Quotas are at least 1, None for no limit.
     """
     with transaction.atomic():
         team = Team.objects.select_for_update().get(pk=team.pk)
-        changed = {name: values[name] for name in CHANGEABLE if name in values}
+        changed = {name: values[name] for name in CHANGEABLE if name in values and values[name] != getattr(team, name)}
+        if not changed:
+            return team
         for name, value in changed.items():
             setattr(team, name, value)
         team.save(update_fields=list(changed))

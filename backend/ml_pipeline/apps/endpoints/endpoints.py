@@ -66,14 +66,18 @@ def describe(
 ) -> Endpoint:
     """`endpoint` with another owner, description or other settings; the name never changes, it is in clients' URLs.
 
-    `settings` are all that differ from the defaults. Raises InvalidInput for some that there are not.
+    `settings` are all that differ from the defaults. The same again changes nothing. Raises InvalidInput for some that
+    there are not.
     """
     checked = None if settings is None else input_rules.checked(settings)
     with transaction.atomic():
         endpoint = locked(endpoint.pk)
+        before = (endpoint.owner, endpoint.description, endpoint.settings)
         endpoint.owner = endpoint.owner if owner is None else owner
         endpoint.description = endpoint.description if description is None else description
         endpoint.settings = endpoint.settings if checked is None else checked
+        if (endpoint.owner, endpoint.description, endpoint.settings) == before:
+            return endpoint
         endpoint.save(update_fields=["owner", "description", "settings"])
         changes.record(
             "endpoint.changed",

@@ -24,12 +24,19 @@ def named(algorithm: MLAlgorithm, name: str) -> AlgorithmTag:
 
 
 def put(algorithm: MLAlgorithm, name: str, value: str, *, actor: str) -> bool:
-    """Whether the tag `name` is new on `algorithm`; its value is `value` now. Raises InvalidInput."""
+    """Whether the tag `name` is new on `algorithm`; its value is `value` now.
+
+    The same again changes nothing. Raises InvalidInput.
+    """
     check({name: value})
     with transaction.atomic():
-        _, created = AlgorithmTag.objects.update_or_create(
+        tag, created = AlgorithmTag.objects.select_for_update().get_or_create(
             parent_mlalgorithm=algorithm, name=name, defaults={"value": value}
         )
+        if not created and tag.value == value:
+            return False
+        tag.value = value
+        tag.save(update_fields=["value"])
         _record("tag.put", algorithm, name, actor, value=value)
     return created
 
