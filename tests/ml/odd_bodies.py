@@ -129,11 +129,16 @@ def row_texts(draw: Any, signature: Signature) -> str:
             case "extra":
                 pairs.insert(place, (spelt(draw(NAMES)), draw(TOKENS)))
             case "escaped" if pairs:
-                pairs[place] = (json.dumps(json.loads(pairs[place][0])).replace("a", "\\u0061"), pairs[place][1])
+                pairs[place] = (_escaped(json.loads(pairs[place][0])), pairs[place][1])
             case "reverse":
                 pairs.reverse()
     space = draw(SPACES)
     return "{" + ",".join(f"{space}{name}{space}:{space}{value}{space}" for name, value in pairs) + "}"
+
+
+def _escaped(name: str) -> str:
+    # Every "a" as an escape, and no other escape's.
+    return '"' + "".join("\\u0061" if one == "a" else json.dumps(one)[1:-1] for one in name) + '"'
 
 
 @some.composite

@@ -205,7 +205,7 @@ def test_what_knows_no_waiting_refuses_it_and_who_waits_may_not_mistype(door: Se
     with door.client("admin") as client:
         asked = [
             client.get("/api/v1/endpoints", params={"wait": "1"}),
-            client.patch(f"/api/v1/endpoints/{ENDPOINT}", json={"owner": "ann"}, params={"wait": "1"}),
+            client.patch("/api/v1/teams/default", json={"description": "ours"}, params={"wait": "1"}),
             client.post("/api/v1/endpoints", json={"name": "shop"}, params={"wiat": "1"}),
         ]
         assert [(one.status_code, one.json()["error"]["code"]) for one in asked] == [(400, "unknown_parameter")] * 3

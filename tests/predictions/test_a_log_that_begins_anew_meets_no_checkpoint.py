@@ -36,7 +36,11 @@ def writer(database: Path) -> Iterator[sqlite3.Connection]:
 
 def faults(database: Path) -> list[str]:
     with closing(sqlite3.connect(database)) as connection:
-        return [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        try:
+            return [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        except sqlite3.DatabaseError as error:
+            # Too broken even to be looked at.
+            return [str(error)]
 
 
 def test_a_lone_connection_that_checkpoints_whenever_it_likes_loses_pages_where_sqlite_is_faulty(

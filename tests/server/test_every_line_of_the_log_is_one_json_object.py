@@ -74,7 +74,7 @@ def test_what_a_model_says_of_a_row_is_one_line(server: Server, attack: str) -> 
     wait_until(lambda: len(server.lines) > before)
     (line,) = server.lines[before:]
     assert set(line) == {"time", "level", "logger", "message", "exception"}
-    assert (line["level"], line["logger"]) == ("error", "ml_pipeline.apps.predictions.service")
+    assert (line["level"], line["logger"]) == ("error", "ml_pipeline.apps.predictions.calls")
     assert datetime.fromisoformat(line["time"]).utcoffset() is not None
     assert reply.json()["error"]["details"]["request_id"] in line["message"]
     assert "Traceback (most recent call last)" in line["exception"]
