@@ -15,9 +15,10 @@ import django
 django.setup()
 from django.db import DataError
 from django.utils import timezone
+from ml_pipeline.apps.accounts.models import Team
 from ml_pipeline.apps.endpoints.models import Endpoint
 try:
-    Endpoint.objects.create(name="a" * 64, created_at=timezone.now())
+    Endpoint.objects.create(name="a" * 64, team=Team.objects.get(), created_at=timezone.now())
 except DataError as error:
     print("refused")
 """

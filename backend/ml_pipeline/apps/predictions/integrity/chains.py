@@ -86,8 +86,8 @@ def found(pks: Sequence[int]) -> dict[int, Stored]:
         return {}
     columns = _listed(JournalBatch, "id", "writer", "seq", "rows", "sha256", "created_at", of="one")
     rows = _fetched(
-        f"SELECT {columns}, before.sha256 FROM {_table(JournalBatch)} one "  # noqa: S608
-        f"LEFT JOIN {_table(JournalBatch)} before ON before.writer = one.writer AND before.seq = one.seq - 1 "
+        f"SELECT {columns}, previous.sha256 FROM {_table(JournalBatch)} one "  # noqa: S608
+        f"LEFT JOIN {_table(JournalBatch)} previous ON previous.writer = one.writer AND previous.seq = one.seq - 1 "
         f"WHERE one.id IN ({_places(pks)})",
         *pks,
     )
