@@ -17,24 +17,16 @@ WRITING = [one for one in OPERATIONS if one.method != "GET" and one.scope != "pr
 
 
 @pytest.fixture(scope="module")
-def home(module_home: Home) -> Home:
-    two_teams.make(module_home)
-    return module_home
-
-
-@pytest.fixture(scope="module", params=["asgi", "wsgi"])
-def actor(request: pytest.FixtureRequest, home: Home) -> Iterator[Actor]:
-    server = Server(request.param, home, {}).start()
-    one = two_teams.of_person(server, "vera-administrator")
+def actor(two_teams_server: Server) -> Iterator[Actor]:
+    one = two_teams.of_person(two_teams_server, "vera-administrator")
     yield one
     one.client.close()
-    server.stop()
 
 
 @pytest.mark.parametrize("kind", ["json", "data"])
-def test_every_change_needs_the_token_of_a_page_of_ours(actor: Actor, home: Home, kind: str) -> None:
+def test_every_change_needs_the_token_of_a_page_of_ours(actor: Actor, module_home: Home, kind: str) -> None:
     token = actor.client.headers.pop("X-CSRFToken")
-    before = two_teams.rows(home)
+    before = two_teams.rows(module_home)
     for one in WRITING:
         body = one.content(NAMES) if isinstance(one.body, dict) else None
         content = {"files": {"artifact": ("m.onnx", b"x")}} if one.path == "/mlalgorithms" else {kind: body}
@@ -45,21 +37,21 @@ def test_every_change_needs_the_token_of_a_page_of_ours(actor: Actor, home: Home
             actor.client.get(one.address(NAMES), headers={name: one.method})
             actor.client.get(one.address(NAMES), params={"_method": one.method})
     actor.client.headers["X-CSRFToken"] = token
-    assert two_teams.rows(home) == before
+    assert two_teams.rows(module_home) == before
 
 
-def test_a_token_from_elsewhere_is_none(actor: Actor, home: Home) -> None:
-    before = two_teams.rows(home)
+def test_a_token_from_elsewhere_is_none(actor: Actor, module_home: Home) -> None:
+    before = two_teams.rows(module_home)
     headers = {"X-CSRFToken": "a" * 64}
     for one in WRITING:
         assert actor.client.request(one.method, one.address(NAMES), headers=headers).status_code == 403
-    assert two_teams.rows(home) == before
+    assert two_teams.rows(module_home) == before
 
 
-def test_reading_changes_nothing(actor: Actor, home: Home) -> None:
-    before = two_teams.rows(home)
+def test_reading_changes_nothing(actor: Actor, module_home: Home) -> None:
+    before = two_teams.rows(module_home)
     for one in OPERATIONS:
         for method in ("GET", "HEAD", "OPTIONS"):
             for accept in ("application/json", "text/html"):
                 actor.client.request(method, one.address(NAMES), headers={"Accept": accept})
-    assert two_teams.rows(home) == before
+    assert two_teams.rows(module_home) == before

@@ -21,31 +21,16 @@ MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|07000005", re.IGNOREC
 
 
 @pytest.fixture(scope="module")
-def apart(prepared_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, str]]:
-    """A home with both teams, and the secrets of its keys."""
-    home = prepared_home.copy(tmp_path_factory.mktemp("apart") / "home")
-    return home, two_teams.make(home)
-
-
-@pytest.fixture(scope="module", params=["asgi", "wsgi"])
-def server(request: pytest.FixtureRequest, apart: tuple[Home, dict[str, str]]) -> Iterator[Server]:
-    one = Server(request.param, apart[0], {}).start()
-    yield one
-    one.stop()
-
-
-@pytest.fixture(scope="module")
-def actors(server: Server, apart: tuple[Home, dict[str, str]]) -> Iterator[list[Actor]]:
-    secrets = apart[1]
+def actors(two_teams_server: Server, secrets: dict[str, str]) -> Iterator[list[Actor]]:
     some = ("predict", "feedback", "read", "manage")
     found = [
-        two_teams.of_person(server, "vera-viewer", "read"),
-        two_teams.of_person(server, "vera-operator", *some),
-        two_teams.of_person(server, "vera-administrator", *ALL),
-        two_teams.of_person(server, "nora-nowhere"),
-        *(two_teams.of_key(server, f"the key for {one}", secrets[one], one) for one in ALL[:-1]),
-        two_teams.of_key(server, "the key for admin", secrets["admin"], *ALL),
-        two_teams.of_key(server, "the bound key", secrets["bound"], *some),
+        two_teams.of_person(two_teams_server, "vera-viewer", "read"),
+        two_teams.of_person(two_teams_server, "vera-operator", *some),
+        two_teams.of_person(two_teams_server, "vera-administrator", *ALL),
+        two_teams.of_person(two_teams_server, "nora-nowhere"),
+        *(two_teams.of_key(two_teams_server, f"the key for {one}", secrets[one], one) for one in ALL[:-1]),
+        two_teams.of_key(two_teams_server, "the key for admin", secrets["admin"], *ALL),
+        two_teams.of_key(two_teams_server, "the bound key", secrets["bound"], *some),
     ]
     yield found
     for actor in found:
@@ -79,8 +64,8 @@ def as_told(reply: httpx.Response, names: dict[str, Any]) -> tuple[int, str]:
     return reply.status_code, text
 
 
-def test_the_table_has_every_operation(server: Server) -> None:
-    with server.client("read") as client:
+def test_the_table_has_every_operation(two_teams_server: Server) -> None:
+    with two_teams_server.client("read") as client:
         document = client.get("/api/schema").json()
     known = {
         (method.upper(), re.sub(r"\{[^}]*\}", "*", path.removeprefix("/api/v1")))
@@ -92,9 +77,7 @@ def test_the_table_has_every_operation(server: Server) -> None:
 
 
 @pytest.mark.parametrize("operation", [one for one in OPERATIONS if not one.is_of_all], ids=str)
-def test_theirs_is_told_apart_from_nothing_by_nobody(
-    apart: tuple[Home, dict[str, str]], actors: list[Actor], operation: Operation
-) -> None:
+def test_theirs_is_told_apart_from_nothing_by_nobody(actors: list[Actor], operation: Operation) -> None:
     for actor in actors:
         if may_not_even_ask(actor, operation):
             continue
@@ -137,11 +120,13 @@ def test_pages_with_forms_offer_nothing_of_theirs(actors: list[Actor]) -> None:
                 assert not MARKS.search(page.text), (actor.name, operation)
 
 
-def test_a_role_decides_what_may_be_done_with_what_is_ours(actors: list[Actor], server: Server) -> None:
-    with server.client("predict") as client:
+def test_a_role_decides_what_may_be_done_with_what_is_ours(actors: list[Actor], two_teams_server: Server) -> None:
+    with two_teams_server.client("predict") as client:
         request_id = client.post(f"/api/v1/{OURS['endpoint']}/predict", json=PERSON).json()["request_id"]
-    with server.client("admin") as client:
-        key = client.post("/api/v1/keys", json={"name": f"some-{server.door}", "scopes": ["read"], "team": "default"})
+    with two_teams_server.client("admin") as client:
+        key = client.post(
+            "/api/v1/keys", json={"name": f"some-{two_teams_server.door}", "scopes": ["read"], "team": "default"}
+        )
     ours = {**OURS, "request": request_id, "key": key.json()["id"]}
     for actor in actors:
         if actor.name == "nora-nowhere":
@@ -211,10 +196,10 @@ def test_the_admin_shows_nothing_of_theirs(actors: list[Actor]) -> None:
             assert actor.client.get(f"/admin/{page}/add/").status_code == 403
 
 
-def test_nothing_of_theirs_was_changed(apart: tuple[Home, dict[str, str]], server: Server, actors: list[Actor]) -> None:
+def test_nothing_of_theirs_was_changed(module_home: Home, actors: list[Actor]) -> None:
     def theirs() -> list[str]:
         logs = (*two_teams.PREDICTIONS, "events_event")
-        return [row for row in two_teams.rows(apart[0], *logs) if MARKS.search(row)]
+        return [row for row in two_teams.rows(module_home, *logs) if MARKS.search(row)]
 
     before = theirs()
     assert len(before) >= 10
@@ -224,8 +209,8 @@ def test_nothing_of_theirs_was_changed(apart: tuple[Home, dict[str, str]], serve
     assert theirs() == before
 
 
-def test_a_key_for_endpoints_sees_no_other_of_its_team(server: Server, apart: tuple[Home, dict[str, str]]) -> None:
-    elsewhere = two_teams.of_key(server, "bound elsewhere", apart[1]["bound-elsewhere"])
+def test_a_key_for_endpoints_sees_no_other_of_its_team(two_teams_server: Server, secrets: dict[str, str]) -> None:
+    elsewhere = two_teams.of_key(two_teams_server, "bound elsewhere", secrets["bound-elsewhere"])
     for operation in OPERATIONS:
         if operation.path.startswith(("/endpoints/", "/mlalgorithms/", "/mlalgorithmstatuses/", "/{endpoint}")):
             reply = asked(elsewhere, operation, {**OURS, "request": NOBODYS["request"]})

@@ -15,15 +15,15 @@ from django.core.files.storage import FileSystemStorage
 from people import as_rows
 from sklearn.tree import DecisionTreeClassifier
 
-from ml_pipeline.apps.ml import bundles, compile
+from ml_pipeline.apps.ml import bundles, compile, origins
 from ml_pipeline.apps.ml.artifacts import ArtifactStore
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.origins import ServerOrigin
+from ml_pipeline.apps.ml.origins import ServerKey
 from ml_pipeline.apps.ml.registration import examination
 from ml_pipeline.apps.ml.registration.submission import FileGiven, Registered, Submission, work_files
 from ml_pipeline.apps.ml.signature import Signature, inferred_feature
 
-ORIGIN = ServerOrigin("a secret of these tests")
+ORIGIN = ServerKey("a secret of these tests", origins.ORIGIN)
 TRUSTED = (ORIGIN.public_key,)
 
 

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.files.base import File
 from django.db import InterfaceError, OperationalError, connections
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from rest_framework import exceptions as drf
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
@@ -166,3 +167,12 @@ def page(error: Exception) -> HttpResponse:
     """`error` for a request that no view took: the same JSON as everywhere."""
     reply = replies.reply_to(error)
     return JsonResponse(replies.body_of(error), status=reply.status, headers=replies.headers_of(error))
+
+
+def written_page(request: HttpRequest, error: errors.MLPipelineError, template: str) -> HttpResponse:
+    """`error` for a person in a browser: `template`, which is given its `message`."""
+    reply = replies.reply_to(error)
+    written = render(request, template, {"message": error.message}, status=reply.status)
+    for name, value in replies.headers_of(error).items():
+        written.headers[name] = value
+    return written

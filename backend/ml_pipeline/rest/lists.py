@@ -9,8 +9,6 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import NullBooleanField, NullBooleanSelect
-from django_filters import BooleanFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -109,7 +107,7 @@ class RowIdFilter(django_filters.Filter):
     field_class = _RowIdField
 
 
-class _FlagSelect(NullBooleanSelect):
+class _FlagSelect(forms.NullBooleanSelect):
     """Hands on what is no flag; Django's own would take it for nothing given, and 2 for true."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
@@ -117,7 +115,7 @@ class _FlagSelect(NullBooleanSelect):
         return {"true": True, "false": False, "unknown": None}.get(text.lower(), text)
 
 
-class _FlagField(NullBooleanField):
+class _FlagField(forms.NullBooleanField):
     widget = _FlagSelect
 
     def to_python(self, value: Any) -> bool | None:  # type: ignore[override]  # as Django does
@@ -126,7 +124,7 @@ class _FlagField(NullBooleanField):
         return super().to_python(value)
 
 
-class FlagFilter(BooleanFilter):
+class FlagFilter(django_filters.BooleanFilter):
     """`true` or `false`; anything else is an error, not ignored."""
 
     field_class = _FlagField

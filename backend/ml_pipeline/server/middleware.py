@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from ml_pipeline.apps.events import audit
 from ml_pipeline.errors import TooManyTries
 from ml_pipeline.rest import addresses, exceptions
-from ml_pipeline.wire import replies
 
 # Scripts come from files of ours alone. Styles may stand in the page: DRF's, the admin's and Swagger UI's do.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -79,8 +77,4 @@ class RefusedTries:
             return None
         if request.get_preferred_type(["text/html", "application/json"]) != "text/html":
             return exceptions.page(exception)
-        reply = replies.reply_to(exception)
-        page = render(request, "too_many_tries.html", {"message": exception.message}, status=reply.status)
-        for name, value in replies.headers_of(exception).items():
-            page.headers[name] = value
-        return page
+        return exceptions.written_page(request, exception, "too_many_tries.html")

@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from ml_pipeline.apps.ml import bundles
+from ml_pipeline.apps.ml import bundles, origins
 from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.isolation.child import Loading
 from ml_pipeline.apps.ml.isolation.limits import Limits
-from ml_pipeline.apps.ml.origins import ServerOrigin
+from ml_pipeline.apps.ml.origins import ServerKey
 from ml_pipeline.apps.ml.signature import Feature, Signature
 
-ORIGIN = ServerOrigin("a secret of these tests")
+ORIGIN = ServerKey("a secret of these tests", origins.ORIGIN)
 FEATURES = (Feature("order", "string"), Feature("number", "number", nullable=True))
 SIGNATURE = Signature(FEATURES, "classification", ("a", "b"))
 PATIENCE_S = 60.0

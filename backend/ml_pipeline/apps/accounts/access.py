@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from django.db import models
 
@@ -92,21 +92,15 @@ def operator() -> Grant:
         return Grant("operator", everywhere=ALL)
 
 
-class Owned(Protocol):
-    """A model whose rows belong to a team; where its team's and its endpoint's id are, as Django's filters name it.
-
-    ENDPOINT_PATH is empty where rows belong to no endpoint.
-    """
-
-    TEAM_PATH: ClassVar[str]
-    ENDPOINT_PATH: ClassVar[str]
-
-
 M = TypeVar("M", bound=models.Model)
 
 
 class OwnedRows(models.QuerySet[M]):
-    """Rows that belong to teams."""
+    """Rows that belong to teams.
+
+    The model says where, as Django's filters name it: TEAM_PATH is its team's id, ENDPOINT_PATH its endpoint's, empty
+    where rows belong to no endpoint.
+    """
 
     def seen_by(self, grant: Grant, scope: str | None = None) -> Self:
         """Those that exist for whoever holds `grant`; where a scope is named, of the teams in which it has that."""

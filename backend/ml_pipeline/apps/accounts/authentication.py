@@ -45,8 +45,7 @@ class KeyAuthentication(BaseAuthentication):
         if secret is None:
             return None
         grant = keys.grant_of(secret)
-        if grant.quotas:
-            quotas.meter.admit(grant.quotas)
+        quotas.meter.admit(grant.quotas)
         return KeyHolder(), grant
 
     def authenticate_header(self, request: Request) -> str:

@@ -6,21 +6,17 @@ hash, so the time it takes says nothing about the keys that there are.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import hmac
 import secrets
 import time
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from ml_pipeline.apps.accounts import access
+from ml_pipeline.apps.accounts import access, digests
 from ml_pipeline.apps.accounts.access import SCOPES, Grant
 from ml_pipeline.apps.accounts.models import ApiKey, Team
 from ml_pipeline.apps.accounts.quotas import Quota
@@ -164,14 +160,7 @@ def revoke(key: ApiKey, *, actor: str) -> ApiKey:
 
 def digest(secret: str) -> str:
     """The hex HMAC-SHA256 of a key under the server's secret key."""
-    keyed = _keyed(settings.SECRET_KEY).copy()
-    keyed.update(secret.encode("utf-8", "surrogateescape"))
-    return keyed.hexdigest()
-
-
-@functools.lru_cache(maxsize=1)
-def _keyed(secret_key: str) -> hmac.HMAC:
-    return hmac.new(hashlib.sha256(_PURPOSE + secret_key.encode()).digest(), digestmod="sha256")
+    return digests.of(_PURPOSE, secret.encode("utf-8", "surrogateescape"))
 
 
 def grant_of(secret: str) -> Grant:

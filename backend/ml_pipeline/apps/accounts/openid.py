@@ -17,7 +17,6 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.cache import never_cache
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
@@ -26,7 +25,7 @@ from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthen
 
 from ml_pipeline.apps.accounts import providers
 from ml_pipeline.errors import Forbidden, ProviderUnavailable
-from ml_pipeline.wire import replies
+from ml_pipeline.rest import exceptions
 
 ALGORITHM: Final = "RS256"
 # Between the provider's clock and ours.
@@ -171,11 +170,7 @@ def _told(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest]
         except (Forbidden, ProviderUnavailable) as error:
             refusal = error
         logger.warning("nobody was logged in through the OpenID provider: %s", refusal.message)
-        status = replies.reply_to(refusal).status
-        page = render(request, "accounts/refused.html", {"message": refusal.message}, status=status)
-        for name, value in replies.headers_of(refusal).items():
-            page.headers[name] = value
-        return page
+        return exceptions.written_page(request, refusal, "accounts/refused.html")
 
     return answer
 

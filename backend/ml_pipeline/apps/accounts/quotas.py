@@ -72,6 +72,8 @@ class Meter:
 
     def admit(self, quotas: Sequence[Quota]) -> None:
         """One request is let through. Raises QuotaExceeded, and then it counts for none of `quotas`."""
+        if not quotas:
+            return
         now = self._clock()
         with self._lock:
             counts = [self._admitting(quota, now) for quota in quotas if quota.requests_per_s is not None]
@@ -81,6 +83,8 @@ class Meter:
 
     def take(self, quotas: Sequence[Quota], rows: int) -> None:
         """So many rows are asked for, whatever becomes of them. Raises QuotaExceeded, and then none of them counts."""
+        if not quotas:
+            return
         now = self._now()
         with self._lock:
             counts = [self._giving(quota, rows, now) for quota in quotas if quota.rows_per_day is not None]

@@ -27,12 +27,13 @@ class Change(NamedTuple):
     created: bool
 
 
-def named(name: str, grant: Grant) -> Team:
-    """The team called `name`. Raises NotFound."""
+def named(name: str, grant: Grant, scope: str = "read") -> Team:
+    """The team called `name`. Raises NotFound, and Forbidden when `grant` lacks `scope` in it."""
     # Looked at first: a database may choke on what cannot be a name.
     team = Team.objects.seen_by(grant).filter(name=name).first() if re.match(PATTERN, name) else None
     if team is None:
         raise NotFound(f"There is no team named {name[:100]!r}.")
+    grant.demand(scope, team.pk)
     return team
 
 
@@ -42,9 +43,7 @@ def meant(name: str | None, grant: Grant, scope: str) -> Team:
     if grant.endpoint_ids is not None:
         raise Forbidden("This key is for some endpoints only, and makes nothing new.")
     if name is not None:
-        team = named(name, grant)
-        grant.demand(scope, team.pk)
-        return team
+        return named(name, grant, scope)
     if scope in grant.everywhere:
         return Team.objects.get(name=DEFAULT_TEAM)
     candidates = [team_id for team_id, scopes in grant.teams.items() if scope in scopes]

@@ -6,15 +6,12 @@ a keyed hash: people type passwords where names belong.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -22,6 +19,7 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
+from ml_pipeline.apps.accounts import digests
 from ml_pipeline.apps.accounts.models import LoginTries
 from ml_pipeline.errors import TooManyTries
 from ml_pipeline.rest import addresses
@@ -114,6 +112,4 @@ def _network(request: HttpRequest | None) -> str:
 
 
 def _digest(kind: str, text: str) -> str:
-    message = f"{kind}:{text}".encode("utf-8", "surrogatepass")
-    key = hashlib.sha256(_PURPOSE + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(key, message, digestmod="sha256").hexdigest()
+    return digests.of(_PURPOSE, f"{kind}:{text}".encode("utf-8", "surrogatepass"))

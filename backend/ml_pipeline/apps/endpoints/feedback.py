@@ -105,8 +105,10 @@ def record_each(tellings: Sequence[tuple[Item, Grant]]) -> list[Told]:
         results, rows = [], []
         for item, grant in tellings:
             by = answered.get(item.request_id)
-            exists = by is not None and grant.may("feedback", by.team_id, by.endpoint_id)
-            told = _judged(item, by.signature, known) if by is not None and exists else Told("unknown")
+            if by is None or not grant.may("feedback", by.team_id, by.endpoint_id):
+                results.append(Told("unknown"))
+                continue
+            told = _judged(item, by.signature, known)
             if told.effect == "accepted":
                 value = known[item.request_id][-1]
                 rows.append(Feedback(request_id=item.request_id, value=value, actor=grant.actor, created_at=now))

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml_pipeline.apps.endpoints.models import Endpoint
 from ml_pipeline.errors import Complaint, InvalidInput
 from ml_pipeline.wire import strict_json
 
@@ -56,12 +55,6 @@ def of(settings: Mapping[str, Any]) -> InputRule | None:
     """The rule that the stored settings of an endpoint make; None where everything is kept."""
     rule = InputRule(frozenset(settings.get("redact", ())), settings.get("store_inputs", 1.0))
     return None if rule == InputRule() else rule
-
-
-def every() -> dict[str, InputRule]:
-    """The rules by endpoint, of those that keep less than everything."""
-    settings = Endpoint.objects.values_list("name", "settings")
-    return {name: rule for name, said in settings if (rule := of(said))}
 
 
 def _names(value: Any) -> list[str]:

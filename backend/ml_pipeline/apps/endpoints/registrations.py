@@ -28,7 +28,7 @@ from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.ml import bundles
 from ml_pipeline.apps.ml.artifacts import ArtifactStore
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.origins import ServerOrigin
+from ml_pipeline.apps.ml.origins import ORIGIN, ServerKey
 from ml_pipeline.apps.ml.registration import supervisor
 from ml_pipeline.apps.ml.registration.submission import FileGiven, Submission
 from ml_pipeline.apps.ml.registration.supervisor import Outcome
@@ -92,8 +92,8 @@ def clean_up(grace: timedelta = GRACE) -> Cleared:
 
 
 @functools.cache
-def _origin() -> ServerOrigin:
-    return ServerOrigin(settings.SECRET_KEY)
+def _origin() -> ServerKey:
+    return ServerKey(settings.SECRET_KEY, ORIGIN)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from ml_pipeline.errors import InvalidArtifact
 
 KEY_BYTES, SIGNATURE_BYTES = 32, 64
-_PURPOSE = b"ml_pipeline.artifacts.origin"
+ORIGIN = b"ml_pipeline.artifacts.origin"
 
 
 def public_key(text: str) -> Ed25519PublicKey:
@@ -48,16 +48,19 @@ def verify(content: bytes, signature: bytes, trusted_keys: Sequence[str]) -> Non
     raise InvalidArtifact("None of the keys that the operator trusts signed this manifest.")
 
 
-class ServerOrigin:
-    """The server's own key, made from its secret key: what an operator registers on the server is signed with it."""
+class ServerKey:
+    """A key of the server's own, made from its secret key; for every purpose another.
 
-    def __init__(self, secret_key: str) -> None:
-        seed = hashlib.sha256(_PURPOSE + secret_key.encode()).digest()
+    For ORIGIN it signs what an operator registers on the server.
+    """
+
+    def __init__(self, secret_key: str, purpose: bytes) -> None:
+        seed = hashlib.sha256(purpose + secret_key.encode()).digest()
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
 
     @property
     def public_key(self) -> str:
-        """The public half in base64, to be trusted by whoever loads."""
+        """The public half in base64, to be trusted by whoever loads or reads what was signed."""
         return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
     def sign(self, content: bytes) -> bytes:

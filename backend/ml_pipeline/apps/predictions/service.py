@@ -160,8 +160,7 @@ class PredictionService:
         algorithm = self._keeper.registry.algorithm(*key)
         since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.
         decoded = body.decode(algorithm)
-        if grant.quotas:
-            quotas.meter.take(grant.quotas, len(decoded.rows))
+        quotas.meter.take(grant.quotas, len(decoded.rows))
         call = Call(
             decoded,
             question,

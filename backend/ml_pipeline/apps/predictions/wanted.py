@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ml_pipeline.apps.accounts import keys
@@ -38,11 +38,19 @@ class Wanted:
 
 def read(revision: int) -> Wanted:
     """What is wanted now, which is as of `revision` when that was committed before and still is when this returns."""
-    return Wanted(revision, keys.grants(), _routes(), _aliases(), _owners(), input_rules.every())
+    endpoints = list(Endpoint.objects.values_list("name", "team_id", "pk", "settings"))
+    return Wanted(
+        revision,
+        keys.grants(),
+        _routes(name for name, *_ in endpoints),
+        _aliases(),
+        {name: Owner(team_id, pk) for name, team_id, pk, _ in endpoints},
+        {name: rule for name, _, _, settings in endpoints if (rule := input_rules.of(settings))},
+    )
 
 
-def _routes() -> dict[str, tuple[Route, ...]]:
-    found: dict[str, list[Route]] = {name: [] for name in Endpoint.objects.values_list("name", flat=True)}
+def _routes(endpoints: Iterable[str]) -> dict[str, tuple[Route, ...]]:
+    found: dict[str, list[Route]] = {name: [] for name in endpoints}
     steps = (
         MLAlgorithmStatus.objects.filter(active_of__isnull=False)
         .exclude(status=Status.ARCHIVED)
@@ -75,7 +83,3 @@ def _aliases() -> dict[tuple[str, str], Route]:
         "parent_mlalgorithm__is_isolated",
     )
     return {(one[2], one[0]): Route(*one[1:]) for one in named}
-
-
-def _owners() -> dict[str, Owner]:
-    return {name: Owner(*owner) for name, *owner in Endpoint.objects.values_list("name", "team_id", "pk")}

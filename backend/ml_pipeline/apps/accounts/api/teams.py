@@ -58,8 +58,7 @@ class TeamDetail(SeesOwn, generics.GenericAPIView[Team]):
         """The team as it is now. Its quotas are changed by whoever has `admin` in all teams only."""
         refuse_unknown(request, set())
         grant = grant_of(request)
-        team = teams.named(name, grant)
-        grant.demand("admin", team.pk)
+        team = teams.named(name, grant, "admin")
         body = TeamChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
@@ -78,9 +77,7 @@ class MemberList(SeesOwn, generics.ListAPIView[Membership]):
 
     def get_queryset(self) -> QuerySet[Membership]:
         """The people in this team."""
-        grant = grant_of(self.request)
-        team = teams.named(self.kwargs["name"], grant)
-        grant.demand("admin", team.pk)
+        team = teams.named(self.kwargs["name"], grant_of(self.request), "admin")
         return super().get_queryset().filter(team=team)
 
     def get(self, request: Request, name: str) -> Response:
@@ -99,16 +96,17 @@ class MemberDetail(SeesOwn, generics.GenericAPIView[Membership]):
     def get(self, request: Request, name: str, username: str) -> Response:
         """What he is in the team. 404 when he is not in it."""
         refuse_unknown(request, set())
-        return Response(self.get_serializer(teams.member(self._team(request, name), username)).data)
+        return Response(self.get_serializer(teams.member(teams.named(name, grant_of(request), "admin"), username)).data)
 
     @extend_schema(responses={201: MemberSerializer, 200: MemberSerializer})
     def put(self, request: Request, name: str, username: str) -> Response:
         """What he is now; 200 when he was in the team already. 404 when there is no such person."""
         refuse_unknown(request, set())
-        team = self._team(request, name)
+        grant = grant_of(request)
+        team = teams.named(name, grant, "admin")
         body = MemberSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        change = teams.put_member(team, username, body.validated_data["role"], actor=grant_of(request).actor)
+        change = teams.put_member(team, username, body.validated_data["role"], actor=grant.actor)
         code = status.HTTP_201_CREATED if change.created else status.HTTP_200_OK
         return Response(MemberSerializer(change.membership).data, status=code)
 
@@ -116,12 +114,6 @@ class MemberDetail(SeesOwn, generics.GenericAPIView[Membership]):
     def delete(self, request: Request, name: str, username: str) -> Response:
         """Nothing. 404 when he was not in it."""
         refuse_unknown(request, set())
-        teams.remove_member(self._team(request, name), username, actor=grant_of(request).actor)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-    @staticmethod
-    def _team(request: Request, name: str) -> Team:
         grant = grant_of(request)
-        team = teams.named(name, grant)
-        grant.demand("admin", team.pk)
-        return team
+        teams.remove_member(teams.named(name, grant, "admin"), username, actor=grant.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -127,8 +127,7 @@ class Exchange:
             heads.check_length(head, other.limit_bytes if isinstance(other, Elsewhere) else MAX_BODY_BYTES)
             return other
         grant = self.service.authorise(_secret(head), "predict")
-        if grant.quotas:
-            quotas.meter.admit(grant.quotas)
+        quotas.meter.admit(grant.quotas)
         _refuse_method(head.method, ("POST",))
         heads.check_length(head)
         endpoint, at, alias = match[1].partition("@")
@@ -164,8 +163,7 @@ class Exchange:
 
     def tell(self, telling: Telling, value: Any, waiter: Waiter) -> Outcome:
         """The outcome, on its way into the database. Raises QuotaExceeded."""
-        if telling.grant.quotas:
-            quotas.meter.admit(telling.grant.quotas)
+        quotas.meter.admit(telling.grant.quotas)
         return self.service.tell(telling.grant, telling.request_id, value, waiter)
 
     def health(self, health: Health) -> Reply:

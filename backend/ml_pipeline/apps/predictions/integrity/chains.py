@@ -94,21 +94,15 @@ def found(pks: Sequence[int]) -> dict[int, Stored]:
     return {row[0]: _stored(row, GENESIS if row[2] == 1 else row[6]) for row in rows}
 
 
-def assembled(
-    awaited: Marks,
-    strange: Callable[[dict[int, list[Row]]], None] = lambda _: None,
-    *,
-    since: UUID | None = None,
-    until: UUID | None = None,
-) -> Iterator[Whole]:
+def assembled(awaited: Marks, strange: Callable[[dict[int, list[Row]]], None]) -> Iterator[Whole]:
     """Each of the batches `awaited`, with its rows, as soon as it has as many as it should; it is awaited no longer.
 
-    Rows of other batches are given to `strange`, by batch. Rows are read from the id `since` until before `until`.
-    What is awaited at the end is to be looked for by `whole`: it lacks rows, or they lie far apart.
+    Rows of other batches are given to `strange`, by batch. What is awaited at the end is to be looked for by `whole`:
+    it lacks rows, or they lie far apart.
     """
     opened: dict[int, Whole] = {}
     held = 0
-    for page in _pages(since, until):
+    for page in _pages():
         by_batch: dict[int, list[Row]] = {}
         for row in page:
             by_batch.setdefault(row[BATCH_ID], []).append(row)
@@ -151,23 +145,12 @@ def _sought(wholes: dict[int, Whole]) -> Iterator[Whole]:
     return map(_ordered, wholes.values())
 
 
-def _pages(since: UUID | None, until: UUID | None) -> Iterator[list[Row]]:
-    last: Any = None if since is None else _id(since)
-    comparison = ">="
-    while True:
-        conditions, values = [], []
-        if last is not None:
-            conditions.append(f"id {comparison} %s")
-            values.append(last)
-        if until is not None:
-            conditions.append("id < %s")
-            values.append(_id(until))
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        page = _fetched(f"{_select()} {where} ORDER BY id LIMIT {PAGE_ROWS}", *values)
-        if not page:
-            return
-        last, comparison = page[-1][0], ">"
+def _pages() -> Iterator[list[Row]]:
+    order = f"ORDER BY id LIMIT {PAGE_ROWS}"
+    page = _fetched(f"{_select()} {order}")
+    while page:
         yield [_row(row) for row in page]
+        page = _fetched(f"{_select()} WHERE id > %s {order}", page[-1][0])
 
 
 @functools.cache
@@ -218,10 +201,6 @@ def _table(model: type[Model]) -> str:
 
 def _places(values: Iterable[Any]) -> str:
     return ", ".join("%s" for _ in values)
-
-
-def _id(value: UUID) -> Any:
-    return MLRequest._meta.pk.get_db_prep_value(value, connection)
 
 
 def _hex(value: Any) -> Any:

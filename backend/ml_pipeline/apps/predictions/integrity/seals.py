@@ -8,10 +8,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
 from ml_pipeline.apps.ml import origins
+from ml_pipeline.apps.ml.origins import ServerKey
 from ml_pipeline.errors import InvalidArtifact
 
 _PURPOSE = b"ml_pipeline.log.seal"
@@ -28,14 +28,13 @@ class Seal:
     """The server's key for the log. `trusted_keys`, in base64, are others that it may have had before."""
 
     def __init__(self, secret_key: str, trusted_keys: Sequence[str] = ()) -> None:
-        seed = hashlib.sha256(_PURPOSE + secret_key.encode()).digest()
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._key = ServerKey(secret_key, _PURPOSE)
         self._trusted_keys = (self.public_key, *trusted_keys)
 
     @property
     def public_key(self) -> str:
         """The public half in base64, by which anybody can check what is sealed."""
-        return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
+        return self._key.public_key
 
     def seal(self, document: dict[str, Any]) -> Sealed:
         """`document` as text, signed."""
