@@ -27,6 +27,9 @@ class MariaDB:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mlp-my-"))
         self.port = free_port()
+        # A server that starts removes what it finds of temporary tables, those of others that are at work too.
+        (self.folder / "tmp").mkdir()
+        self._environment = {**os.environ, "PATH": _PATH, "TMPDIR": str(self.folder / "tmp")}
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -51,6 +54,7 @@ class MariaDB:
                     # The largest prediction, a row of 10 MB, has many quotes to escape.
                     "--max-allowed-packet=64M",
                 ],
+                env=self._environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -103,5 +107,5 @@ class MariaDB:
                 self.execute(f"KILL SOFT CONNECTION {one}")
 
     def _run(self, command: list[str]) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": _PATH}, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=self._environment, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
