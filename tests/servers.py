@@ -85,6 +85,8 @@ class Server:
                     *("--module", "ml_pipeline.server.wsgi:application", "--virtualenv", sys.prefix),
                     *("--http-socket", f"127.0.0.1:{self.port}", "--threads", "4", "--enable-threads", "--lazy-apps"),
                     *("--master", "--single-interpreter", "--die-on-term", "--need-app", "--disable-logging"),
+                    # A worker that is told to stop while it starts does not hear it.
+                    *("--worker-reload-mercy", "10"),
                     # It closes after each reply and does not say so; clients would take the connection for open.
                     *("--add-header", "Connection: close"),
                 ]
