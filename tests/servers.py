@@ -51,7 +51,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
 
 
 class Server:
-    """One server process. `door` is `asgi` (uvicorn), `wsgi` (gunicorn with threads), `uwsgi` or `runserver`."""
+    """One server process. `door` is `asgi` (uvicorn), `wsgi` (gunicorn with our threads), `uwsgi` or `runserver`."""
 
     def __init__(self, door: str, home: Home, environment: dict[str, str]) -> None:
         self.door = door
@@ -76,7 +76,8 @@ class Server:
                 return [
                     str(bin_folder / "gunicorn"),
                     "ml_pipeline.server.wsgi:application",
-                    *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"),
+                    *("--bind", f"127.0.0.1:{self.port}", "--threads", "4"),
+                    *("--worker-class", "ml_pipeline.server.gathering.GatheringWorker"),
                     *("--forwarded-allow-ips", ""),
                 ]
             case "uwsgi":

@@ -1,0 +1,211 @@
+"""gunicorn's threads, each taken only by a request that is there: whoever sends a byte now and then waits without one.
+
+    gunicorn ml_pipeline.server.wsgi:application --worker-class ml_pipeline.server.gathering.GatheringWorker --threads 8
+
+gunicorn's own `gthread` reads headers and bodies in its threads, so that as many slow clients as it has threads stop
+it. What is gathered here decides when a thread begins; what the request says is for gunicorn's parser alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import selectors
+import socket
+import struct
+import time
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+# A head of more is refused by gunicorn, and a stranger's body of more by our doors. So only who has a key holds a
+# thread with the rest of a large body, which the doors give up when it is slow.
+MAX_HEAD_BYTES: Final = 65_536
+MAX_BODY_BYTES: Final = 100_000
+# As in our doors: so long may a client be silent, and so much has to come a second.
+SILENCE_S: Final = 10.0
+LEAST_BYTES_PER_S: Final = 1_000
+# A reply that is not read at all is given up after this.
+UNREAD_S: Final = 10
+# How long a client may take to close after the connection's last reply.
+LINGER_S: Final = 2.0
+PIECE_BYTES: Final = 65_536
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
+_EXPECTS: Final = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
+_CHUNK: Final = re.compile(rb"([0-9a-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNORECASE)
+
+
+class Gathering:
+    """The bytes of one request as they come in; `expects` once its client waits to be told to go on."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.expects = False
+        self._looked_at = 0
+        self._body_at: int | None = None
+        self._wanted: int | None = None
+
+    def hear(self, piece: bytes) -> bool:
+        """Whether the request is there, or so much of it that it is not waited for, `piece` included."""
+        self.heard += piece
+        if self._body_at is None:
+            self._see_head()
+        if self._body_at is None:
+            return len(self.heard) > MAX_HEAD_BYTES
+        if len(self.heard) >= self._body_at + MAX_BODY_BYTES:
+            return True
+        if self.expects and self._wanted is not None and self._wanted > self._body_at + MAX_BODY_BYTES:
+            # Whether it is to go on is for the doors to say.
+            return True
+        return len(self.heard) >= self._wanted if self._wanted is not None else self._see_chunks()
+
+    @property
+    def allowed_s(self) -> float:
+        """How long it may take, from its first byte on."""
+        body = min((self._wanted or 0) - (self._body_at or 0), MAX_BODY_BYTES)
+        return SILENCE_S + body / LEAST_BYTES_PER_S
+
+    @property
+    def has_head(self) -> bool:
+        """Whether only the body is not there."""
+        return self._body_at is not None
+
+    def _see_head(self) -> None:
+        end = self.heard.find(b"\r\n\r\n", max(0, self._looked_at - 3))
+        self._looked_at = len(self.heard)
+        if end < 0:
+            return
+        self._body_at, head = end + 4, self.heard[: end + 4]
+        if _CHUNKED.search(head):
+            self._looked_at = self._body_at
+        else:
+            length = _LENGTH.search(head)
+            self._wanted = self._body_at + (int(length[1]) if length else 0)
+        self.expects = _EXPECTS.search(head) is not None
+
+    def _see_chunks(self) -> bool:
+        # From chunk to chunk. What is none is for the parser to refuse.
+        while (line := _CHUNK.match(self.heard, self._looked_at)) is not None:
+            if int(line[1], 16) == 0:
+                return self.heard.find(b"\r\n\r\n", line.end() - 2) >= 0
+            after = line.end() + int(line[1], 16) + 2
+            if after > len(self.heard):
+                return False
+            self._looked_at = after
+        return b"\r\n" in self.heard[self._looked_at : self._looked_at + MAX_HEAD_BYTES]
+
+
+class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's `gthread`, whose threads begin with whole requests and whose loop waits for no client.
+
+    Where gunicorn itself speaks TLS or HTTP/2, requests are read in its threads as ever.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._gathers = not self.cfg.is_ssl and self.cfg.http_protocols == ["h1"] and self.cfg.protocol == "http"
+        self._gatherings: dict[TConn, tuple[Gathering, float]] = {}
+        self._lingering: dict[TConn, float] = {}
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """A thread takes `conn` once its next request is there. Whatever makes a connection readable comes here."""
+        if not self._gathers:
+            super().enqueue_req(conn)
+            return
+        if not conn.initialized:
+            conn.init()
+            with contextlib.suppress(OSError):
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", UNREAD_S, 0))
+        gathering, begun = self._gatherings.pop(conn, (Gathering(), time.monotonic()))
+        if self._is_there(conn, gathering):
+            self._hand_over(conn, gathering)
+            return
+        self._gatherings[conn] = gathering, begun
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _is_there(self, conn: TConn, gathering: Gathering) -> bool:
+        conn.sock.setblocking(False)
+        # What came with the request before.
+        if gathering.hear(conn.parser.unreader.take_buffered()):
+            return True
+        try:
+            while piece := conn.sock.recv(PIECE_BYTES):
+                if gathering.hear(piece):
+                    return True
+                if gathering.expects:
+                    gathering.expects = False
+                    conn.sock.send(_CONTINUE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        # It ended; the parser says how.
+        return True
+
+    def _hand_over(self, conn: TConn, gathering: Gathering) -> None:
+        conn.parser.unreader.unread(bytes(gathering.heard))
+        super().enqueue_req(conn)
+
+    def murder_pending(self) -> None:
+        """Who takes too long is given up: without a head by closing, without a body by a refusal."""
+        if not self._gathers:
+            super().murder_pending()
+            return
+        now = time.monotonic()
+        for conn, (gathering, begun) in list(self._gatherings.items()):
+            if now < begun + gathering.allowed_s and (self.alive or gathering.heard):
+                continue
+            del self._gatherings[conn]
+            self.pending_conns.remove(conn)
+            self.poller.unregister(conn.sock)
+            if gathering.has_head:
+                with contextlib.suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
+                self._hand_over(conn, gathering)
+            else:
+                self._close(conn)
+        for conn in [conn for conn, until in self._lingering.items() if now >= until]:
+            self._let_go(conn)
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        """After a reply that is the connection's last, its client is waited for by the loop.
+
+        gunicorn waits for it in the loop itself, for two seconds, and for each such client everybody else with it.
+        """
+        is_last = fs.cancelled() or fs.exception() is not None or not fs.result()
+        if not (self._gathers and is_last):
+            super().finish_request(conn, fs)
+            return
+        try:
+            conn.sock.setblocking(False)
+            # RFC 9112, 9.6: what is still on its way in, closed on at once, would take the reply with it.
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._throw_away, conn))
+        except (OSError, ValueError):
+            self._close(conn)
+        else:
+            self._lingering[conn] = time.monotonic() + LINGER_S
+
+    def _throw_away(self, conn: TConn, client: socket.socket) -> None:
+        try:
+            is_over = not client.recv(PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            is_over = True
+        if is_over:
+            self._let_go(conn)
+
+    def _let_go(self, conn: TConn) -> None:
+        del self._lingering[conn]
+        self.poller.unregister(conn.sock)
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
