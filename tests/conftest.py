@@ -37,6 +37,7 @@ from servers import Server  # noqa: E402
 LONG = (
     "tests/accounts/test_every_change_is_in_the_audit",
     "tests/faults/",
+    "tests/jobs/",
     "tests/uploads/",
     "tests/server/test_slow_clients_",
     "tests/ml/isolation/",

@@ -15,6 +15,7 @@ from ml_pipeline.cli import events, predictions, registry, server
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
 app.command()(server.serve)
+app.command()(server.worker)
 app.command()(server.migrate)
 app.command()(server.verify_log)
 app.add_typer(server.keys_app, name="keys")

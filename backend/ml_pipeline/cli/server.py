@@ -33,6 +33,11 @@ def serve() -> None:
     _run("serve")
 
 
+def worker() -> None:
+    """Do background work until Ctrl-C; `demo` and `serve` have a worker beside them already."""
+    _run("worker")
+
+
 def migrate() -> None:
     """Bring the database up to date."""
     _run("migrate")

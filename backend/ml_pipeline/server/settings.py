@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "ml_pipeline.apps.endpoints",
     "ml_pipeline.apps.accounts",
     "ml_pipeline.apps.events",
+    "ml_pipeline.apps.jobs",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

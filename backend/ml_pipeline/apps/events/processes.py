@@ -15,14 +15,14 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from ml_pipeline.apps.events.models import ServingProcess
+from ml_pipeline.apps.jobs.clock import DatabaseNow
 
 # How often a process says that it is there; and how long it may be silent before it is dead. Longer than one report may
 # take that comes in the end: ten seconds for a lock or for a connection, after the pause between two.
@@ -33,14 +33,6 @@ STALL_S = LIVE_S - 2 * HEARTBEAT_S
 # A row is of no use to anybody then.
 FORGOTTEN = timedelta(days=1)
 LOOK_INTERVAL_S = 0.05
-
-
-class _DatabaseNow(Now):
-    """Now, by the database's clock; on MySQL in UTC, which knows no summer time."""
-
-    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """MySQL's function."""
-        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
 
 
 class Serving(NamedTuple):
@@ -94,7 +86,7 @@ def enter(process: UUID, *, clock: Callable[[], float] = time.monotonic) -> None
 
 def report(process: UUID, *, revision: int) -> None:
     """This process is known to be live and to serve `revision`; its row is made where there is none."""
-    if not ServingProcess.objects.filter(pk=process).update(revision=revision, seen_at=_DatabaseNow()):
+    if not ServingProcess.objects.filter(pk=process).update(revision=revision, seen_at=DatabaseNow()):
         _make(process, revision)
     if process == _own.process:
         _own.heard()
@@ -103,9 +95,9 @@ def report(process: UUID, *, revision: int) -> None:
 def _make(process: UUID, revision: int) -> None:
     with transaction.atomic():
         # Those that are dead were followed by others, each of which comes by here.
-        ServingProcess.objects.filter(seen_at__lt=_DatabaseNow() - FORGOTTEN).delete()
+        ServingProcess.objects.filter(seen_at__lt=DatabaseNow() - FORGOTTEN).delete()
         ServingProcess.objects.create(
-            pk=process, host=socket.gethostname()[:255], pid=os.getpid(), revision=revision, seen_at=_DatabaseNow()
+            pk=process, host=socket.gethostname()[:255], pid=os.getpid(), revision=revision, seen_at=DatabaseNow()
         )
 
 
@@ -118,7 +110,7 @@ def remove(process: UUID) -> None:
 
 def live() -> QuerySet[ServingProcess]:
     """The processes that were seen within LIVE_S, not counting a time in which this one could not report either."""
-    return ServingProcess.objects.filter(seen_at__gte=_DatabaseNow() - timedelta(seconds=_own.patience_s()))
+    return ServingProcess.objects.filter(seen_at__gte=DatabaseNow() - timedelta(seconds=_own.patience_s()))
 
 
 def await_revision(

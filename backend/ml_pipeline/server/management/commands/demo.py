@@ -22,7 +22,7 @@ from ml_pipeline.apps.endpoints import algorithms, registrations, statuses
 from ml_pipeline.apps.endpoints.models import MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.apps.ml.bundles import MANIFEST, Bundle
 from ml_pipeline.errors import MLPipelineError
-from ml_pipeline.server import demo_guide, listening
+from ml_pipeline.server import beside, demo_guide, listening
 
 ENDPOINT = "income_classifier"
 VERSION = "0.0.1"
@@ -65,7 +65,8 @@ class Command(BaseCommand):
             address = listening.address(settings.HOST, settings.PORT)
             guide = demo_guide.text(address, command=sys.argv[0], secret=secret)
             # Nobody's load balancer looks at a demo, and Ctrl-C should be quick.
-            listening.serve(settings.HOST, settings.PORT, lambda: self._tell(guide), drain_s=0)
+            with beside.worker():
+                listening.serve(settings.HOST, settings.PORT, lambda: self._tell(guide), drain_s=0)
         self.stdout.write("\nStopped. Everything is kept in " + str(settings.HOME))
 
     def _train(self, research: Path) -> None:

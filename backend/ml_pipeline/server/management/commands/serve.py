@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from ml_pipeline.apps.endpoints import registrations
-from ml_pipeline.server import listening
+from ml_pipeline.server import beside, listening
 
 
 class Command(BaseCommand):
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             listening.refuse_used_port(settings.HOST, settings.PORT)
         except listening.PortInUse as error:
             raise CommandError(str(error)) from None
-        with listening.until_stopped():
+        with listening.until_stopped(), beside.worker():
             listening.serve(settings.HOST, settings.PORT, self._ready)
 
     def _ready(self) -> None:

@@ -1,0 +1,104 @@
+"""Leases: one worker at a time does a job, and whoever lost it changes nothing any more.
+
+A lease lasts for some seconds of the database's clock and is renewed while its worker lives. When it runs out, another
+worker takes the job with a higher token. The first may only have slept: it holds the old token, by which each of its
+transactions is refused (fencing; M. Kleppmann, "How to do distributed locking", 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.expressions import Combinable
+
+from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.apps.jobs.models import Job, State
+
+# How long a worker may be silent. Longer than a lock or a connection may be waited for.
+LEASE_S: Final = 15.0
+# After how many failures in a row a job is given up, and how long is waited after the first of them and at most.
+MOST_FAILURES: Final = 10
+BACKOFF_S, MOST_BACKOFF_S = 1.0, 60.0
+# Jobs that are looked at for one that nobody else takes.
+LOOKED_AT = 20
+
+
+class LeaseLost(Exception):
+    """Another worker has the job by now."""
+
+
+class Lease:
+    """The right to do `kind` for `subject`, until it is lost."""
+
+    def __init__(self, job_id: int, kind: str, subject: str, token: int, lease_s: float) -> None:
+        self.kind, self.subject = kind, subject
+        self._lease_s = lease_s
+        self._own = Job.objects.filter(pk=job_id, token=token)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A transaction in which nobody else gets the job. Raises LeaseLost, and then nothing is changed."""
+        with transaction.atomic():
+            if not self._own.select_for_update().exists():
+                raise LeaseLost(f"{self.kind} {self.subject}")
+            yield
+
+    def renew(self) -> None:
+        """The lease lasts its time from now on. Raises LeaseLost."""
+        self._change(leased_until=DatabaseNow() + timedelta(seconds=self._lease_s))
+
+    def postpone(self, in_s: float) -> None:
+        """The step is done; the next is due in so many seconds. Raises LeaseLost."""
+        self._release(State.QUEUED, DatabaseNow() + timedelta(seconds=in_s), failures=0, error="")
+
+    def finish(self) -> None:
+        """The job is done, unless it was asked for again meanwhile. Raises LeaseLost."""
+        self._release(State.SUCCEEDED, F("due_at"), failures=0, error="")
+
+    def give_back(self) -> None:
+        """Nothing is said of it: another worker may take it at once. Raises LeaseLost."""
+        self._release(State.QUEUED, DatabaseNow())
+
+    def fail(self, error: str) -> None:
+        """It went wrong: it is tried again later, and given up after MOST_FAILURES in a row. Raises LeaseLost."""
+        failures = self._own.values_list("failures", flat=True).first()
+        if failures is None:
+            raise LeaseLost(f"{self.kind} {self.subject}")
+        pause_s = min(BACKOFF_S * math.pow(2, failures), MOST_BACKOFF_S)
+        state = State.FAILED if failures + 1 >= MOST_FAILURES else State.QUEUED
+        due = DatabaseNow() + timedelta(seconds=pause_s)
+        self._release(state, due, failures=failures + 1, error=error)
+
+    def _release(self, state: State, due_at: Combinable, **changes: object) -> None:
+        changes |= {"holder": "", "leased_until": None}
+        with self.held():
+            # Asked for again while it ran, it is queued already and due as that says.
+            if not self._own.filter(state=State.RUNNING).update(state=state, due_at=due_at, **changes):
+                self._own.update(**changes)
+
+    def _change(self, **changes: object) -> None:
+        if not self._own.update(**changes):
+            raise LeaseLost(f"{self.kind} {self.subject}")
+
+
+def claim(kinds: Sequence[str], holder: str, lease_s: float = LEASE_S) -> Lease | None:
+    """The lease of a job of `kinds` that is due and that nobody holds, the longest due first; None where none is."""
+    is_free = Q(leased_until=None) | Q(leased_until__lt=DatabaseNow())
+    is_due = Q(state=State.QUEUED, due_at__lte=DatabaseNow()) | Q(state=State.RUNNING)
+    due = Job.objects.filter(is_free & is_due, kind__in=kinds).order_by("due_at")
+    for pk, kind, subject, token in due.values_list("pk", "kind", "subject", "token")[:LOOKED_AT]:
+        taken = Job.objects.filter(is_free & is_due, pk=pk, token=token).update(
+            token=token + 1,
+            state=State.RUNNING,
+            holder=holder,
+            leased_until=DatabaseNow() + timedelta(seconds=lease_s),
+        )
+        if taken:
+            return Lease(pk, kind, subject, token + 1, lease_s)
+    return None

@@ -1,0 +1,119 @@
+"""The worker: a process that does jobs, a few at a time, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from django.db import Error, connection
+
+from ml_pipeline.apps.jobs import handlers, leases
+from ml_pipeline.apps.jobs.leases import LEASE_S, Lease, LeaseLost
+
+logger = logging.getLogger(__name__)
+
+# Long jobs must not keep short ones waiting.
+AT_ONCE = 4
+# How often it looks for jobs.
+LOOK_S = 0.5
+# A lease is renewed so often within its time.
+RENEWALS = 4
+
+
+class Worker:
+    """Does jobs of all kinds that this process has handlers for."""
+
+    def __init__(self, *, lease_s: float = LEASE_S, look_s: float = LOOK_S) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"[:255]
+        self._lease_s, self._look_s = lease_s, look_s
+        self._stopped, self._ended = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._held: set[Lease] = set()
+        self._free = threading.Semaphore(AT_ONCE)
+        self._reported = ""
+
+    def stop(self) -> None:
+        """It takes no more jobs, and `run` returns once the steps under way are done."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Does jobs until it is stopped. Where the database is away it waits for it."""
+        renewing = threading.Thread(target=self._renew, name="leases", daemon=True)
+        renewing.start()
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job") as pool:
+            while not self._stopped.is_set():
+                if not self._free.acquire(timeout=self._look_s):
+                    continue
+                lease = self._claimed()
+                if lease is None:
+                    self._free.release()
+                    self._stopped.wait(self._look_s)
+                    continue
+                with self._lock:
+                    self._held.add(lease)
+                pool.submit(self._do, lease).add_done_callback(self._done)
+        self._ended.set()
+        renewing.join()
+        connection.close()
+
+    def _claimed(self) -> Lease | None:
+        try:
+            lease = leases.claim(handlers.kinds(), self.name, self._lease_s)
+        except Error as error:
+            connection.close()
+            if str(error) != self._reported:
+                logger.error("no job can be taken, trying again: %s", error)
+            self._reported = str(error)
+            return None
+        self._reported = ""
+        return lease
+
+    def _do(self, lease: Lease) -> None:
+        try:
+            self._step(lease)
+        except LeaseLost:
+            logger.warning("%s %s was taken by another worker", lease.kind, lease.subject)
+        except Error as error:
+            # The lease runs out by itself.
+            logger.error("%s %s was left: %s", lease.kind, lease.subject, error)
+        finally:
+            with self._lock:
+                self._held.discard(lease)
+            connection.close()
+
+    def _step(self, lease: Lease) -> None:
+        try:
+            again_s = handlers.of(lease.kind)(lease)
+        except (LeaseLost, Error):
+            raise
+        # The outermost edge of a job: whatever it does, the others go on.
+        except Exception as error:
+            logger.exception("%s %s failed", lease.kind, lease.subject)
+            lease.fail(f"{type(error).__name__}: {error}")
+            return
+        if again_s is None:
+            lease.finish()
+        else:
+            lease.postpone(again_s)
+
+    def _done(self, _: Future[None]) -> None:
+        self._free.release()
+
+    def _renew(self) -> None:
+        while not self._ended.wait(self._lease_s / RENEWALS):
+            with self._lock:
+                held = list(self._held)
+            for lease in held:
+                try:
+                    lease.renew()
+                except LeaseLost:
+                    # Whoever does the job hears of it when he changes something.
+                    with self._lock:
+                        self._held.discard(lease)
+                except Error as error:
+                    connection.close()
+                    logger.error("the lease of %s %s is not renewed: %s", lease.kind, lease.subject, error)
+        connection.close()
