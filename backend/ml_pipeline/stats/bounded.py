@@ -45,6 +45,11 @@ class Band:
     low: float
     high: float
 
+    @property
+    def largest(self) -> float:
+        """The largest difference, either way, that the evidence still allows."""
+        return max(abs(self.low), abs(self.high))
+
 
 def log_evidence(counts: ArrayLike, levels: ArrayLike, margin: float = 0.0) -> Floats:
     """The natural logarithm of the evidence that the mean is above `margin`: 0 without differences, finite always.

@@ -64,8 +64,8 @@ class Metric:
     def score(self, answer: Answer | None, outcome: str | float | None) -> float | None:
         """What `answer` is worth, in [0, 1]; None without an outcome, 0 without an answer.
 
-        `outcome` is the true label, for the errors the true value, for a reward the reward itself, which is clipped
-        to its range. ValueError for a value or a reward that is not a finite number.
+        `outcome` is the true label, compared as text; for the errors the true value, for a reward the reward itself,
+        which is clipped to its range. ValueError for a value or a reward that is not a finite number.
         """
         if outcome is None:
             return None
@@ -81,7 +81,7 @@ class Metric:
 
     def _score(self, answer: Answer, outcome: str | float) -> float:
         if self.name == "accuracy":
-            return float(answer.label is not None and answer.label == outcome)
+            return float(answer.label is not None and answer.label == str(outcome))
         if self.name == "brier":
             return _brier(answer.probabilities, str(outcome))
         if self.name == "log_loss":
@@ -91,7 +91,6 @@ class Metric:
             return (float(outcome) - self.low) / (self.high - self.low)
         assert self.cap is not None  # noqa: S101  (as above)
         error = math.inf if answer.value is None else abs(answer.value - float(outcome))
-        # A square that overflows is above every cap.
         loss = error if self.name == "absolute_error" else error * error
         return 1.0 - loss / self.cap
 
@@ -100,7 +99,9 @@ def _brier(probabilities: Mapping[str, float] | None, outcome: str) -> float:
     """1 less half the squared distance to the truth (Brier 1950); with two labels that is 1 - (1 - p of the truth)²."""
     if not probabilities:
         return WORST
-    squares = sum((p - (label == outcome)) ** 2 for label, p in probabilities.items())
+    misses = [p - (label == outcome) for label, p in probabilities.items()]
+    # Not `** 2`, which raises where a product is infinite.
+    squares = sum(miss * miss for miss in misses)
     return 1.0 - (squares + (outcome not in probabilities)) / 2
 
 

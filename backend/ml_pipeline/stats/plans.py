@@ -34,9 +34,10 @@ class Plan:
     """What a test promises. Arm 0 is the champion; all others are challengers.
 
     `weights`: the share of each arm, in proportion. `is_binary`: scores are 0 or 1. `alpha`: how probable it may be
-    that any challenger is promoted that is not better by more than `margin` (in [0, 1], or below 0 for "hardly
-    worse"). `harm_alpha`: the same for taking away a challenger that is no worse. Labels are counted over all arms,
-    times are in seconds since the start; None is no maximum. ValueError for what contradicts itself.
+    that any challenger is promoted that is not better by more than `margin`, a difference of scores; below 0 it allows
+    to be a little worse. `harm_alpha`: how probable it may be, for each challenger, that it is taken away although it
+    is no worse than 0 or that margin. Labels are counted over all arms, times are in seconds since the start; None is
+    no maximum. ValueError for what contradicts itself.
     """
 
     weights: tuple[float, ...] = (0.5, 0.5)
