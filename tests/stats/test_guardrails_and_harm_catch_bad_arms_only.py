@@ -53,6 +53,19 @@ def test_a_course_rolls_an_arm_back_that_fails_too_often_labelled_or_not() -> No
     assert [gate.name for gate in decision.failed(1)] == ["evidence", "discordant", "guardrail:errors"]
 
 
+def test_a_course_judges_a_guardrail_as_the_pure_function_does() -> None:
+    rng = np.random.default_rng(6)
+    course, counts = Course(Plan(guardrails=(ERRORS,))), [[0, 0, 0]]
+    for champion, challenger in (rng.random((3000, 2)) < (0.01, 0.02)).tolist():
+        course.assign(0, {"errors": champion})
+        course.assign(1, {"errors": challenger})
+        place = challenger - champion + 1
+        counts.append([n + (level == place) for level, n in enumerate(counts[-1])])
+    expected = bounded.log_evidence(counts, [0, STEPS, 2 * STEPS], ERRORS.margin).max()
+    assert expected > 0.1
+    assert course.totals(0).contests[0].log_guardrail_peaks == (pytest.approx(expected),)
+
+
 def test_every_guardrail_is_told_of_every_answer() -> None:
     course = Course(Plan(guardrails=(ERRORS,)))
     before = course.state()
