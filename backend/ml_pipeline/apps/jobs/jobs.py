@@ -13,8 +13,8 @@ from ml_pipeline.apps.jobs.models import Job, State
 def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:
     """A worker does `kind` for `subject`, in so many seconds at the latest. Must be called inside a transaction.
 
-    Asked for again while it waits, it comes no later than it would have; while it runs or once it is over, it runs again
-    afterwards.
+    Asked for again while it waits, it comes no later than it would have; while it runs or once it is over, it runs
+    again afterwards.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("ask() belongs in the transaction that makes the job necessary")
