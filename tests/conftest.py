@@ -35,6 +35,7 @@ from servers import Server  # noqa: E402
 
 # Each takes minutes of a machine, or much of its memory.
 LONG = (
+    "tests/accounts/test_a_use_of_a_key_is_written_in_half_a_minute",
     "tests/accounts/test_every_change_is_in_the_audit",
     "tests/faults/",
     "tests/jobs/",

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
-from django.db import IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -179,12 +179,19 @@ def valid(grant: Grant | None) -> Grant:
 
 
 def write_uses() -> None:
-    """The keys that this process has seen since it was last called were last used now."""
+    """The keys that this process has seen since it was last called were last used now.
+
+    What cannot be written is left for the next time.
+    """
     used = set()
     while _used:
         used.add(_used.pop())
-    if used:
-        ApiKey.objects.filter(pk__in=used).update(last_used_at=timezone.now())
+    try:
+        if used:
+            ApiKey.objects.filter(pk__in=used).update(last_used_at=timezone.now())
+    except Error:
+        _used.update(used)
+        raise
 
 
 def grants() -> dict[str, Grant]:

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 # A process that stops does not stay for long because the database is away; without it, its row is dead soon.
 LEAVE_S = 5.0
-# How late it may be known that a key was used.
-USES_S = 30.0
+# It may be known half a minute late that a key was used, and is written with the heartbeat after this.
+USES_S = 27.0
 
 
 class Presence:
