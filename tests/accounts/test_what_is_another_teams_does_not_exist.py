@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-import httpx
 import pytest
 import two_teams
 from homes import Home
 from operations import OPERATIONS, Operation
 from people import PERSON
 from servers import Server
-from two_teams import NOBODYS, OURS, THEIRS, Actor
+from two_teams import NOBODYS, OURS, THEIRS, Actor, as_told, asked
 
 ALL = ("predict", "feedback", "read", "manage", "admin")
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
@@ -37,15 +35,6 @@ def actors(two_teams_server: Server, secrets: dict[str, str]) -> Iterator[list[A
         actor.client.close()
 
 
-def asked(actor: Actor, operation: Operation, names: dict[str, Any], body: Any = None) -> httpx.Response:
-    content = operation.content(names) if body is None else body
-    if operation.path == "/mlalgorithms" and operation.method == "POST":
-        files = {"artifact": ("m.onnx", b"x"), **{one: (None, str(value)) for one, value in content.items()}}
-        files |= {"name": (None, "m"), "version": (None, "1")}
-        return actor.client.post(operation.address(names), files=files)
-    return actor.client.request(operation.method, operation.address(names), json=content)
-
-
 def may_not_even_ask(actor: Actor, operation: Operation) -> bool:
     # Predictions are for keys.
     return operation.scope == "predict" and actor.name.startswith(("vera", "nora"))
@@ -54,14 +43,6 @@ def may_not_even_ask(actor: Actor, operation: Operation) -> bool:
 def marked(text: str) -> list[str]:
     """What stands around each mark."""
     return [text[max(0, one.start() - 100) : one.end() + 50] for one in MARKS.finditer(text)]
-
-
-def as_told(reply: httpx.Response, names: dict[str, Any]) -> tuple[int, str]:
-    """Status and body, in which what was asked for has the same name whatever it is called."""
-    text = reply.text
-    for one in names.values():
-        text = text.replace(str(one), "…")
-    return reply.status_code, text
 
 
 def test_the_table_has_every_operation(two_teams_server: Server) -> None:

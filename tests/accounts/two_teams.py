@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 from homes import ENDPOINT, Home
+from operations import Operation
 from people import PERSON
 from servers import Server
 from sessions import token
@@ -146,3 +147,21 @@ def of_person(server: Server, name: str, *scopes: str) -> Actor:
     assert reply.status_code == 302, reply.text
     client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
     return Actor(name, frozenset(scopes), client)
+
+
+def asked(actor: Actor, operation: Operation, names: dict[str, Any], body: Any = None) -> httpx.Response:
+    """What the actor is told who does `operation` with what `names` says."""
+    content = operation.content(names) if body is None else body
+    if operation.path == "/mlalgorithms" and operation.method == "POST":
+        files = {"artifact": ("m.onnx", b"x"), **{one: (None, str(value)) for one, value in content.items()}}
+        files |= {"name": (None, "m"), "version": (None, "1")}
+        return actor.client.post(operation.address(names), files=files)
+    return actor.client.request(operation.method, operation.address(names), json=content)
+
+
+def as_told(reply: httpx.Response, names: dict[str, Any]) -> tuple[int, str]:
+    """Status and body, in which what was asked for has the same name whatever it is called."""
+    text = reply.text
+    for one in names.values():
+        text = text.replace(str(one), "…")
+    return reply.status_code, text
