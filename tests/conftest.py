@@ -37,6 +37,7 @@ from servers import Server  # noqa: E402
 LONG = (
     "tests/accounts/test_a_use_of_a_key_is_written_in_half_a_minute",
     "tests/accounts/test_every_change_is_in_the_audit",
+    "tests/accounts/test_no_query_reaches_more_than_its_filter",
     "tests/faults/",
     "tests/jobs/",
     "tests/uploads/",

@@ -11,11 +11,9 @@ from homes import Home
 from operations import OPERATIONS, Operation
 from people import PERSON
 from servers import Server
-from two_teams import NOBODYS, OURS, THEIRS, Actor, as_told, asked
+from two_teams import MARKS, NOBODYS, OURS, THEIRS, Actor, as_told, asked
 
 ALL = ("predict", "feedback", "read", "manage", "admin")
-# What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
-MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|07000005", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ THEIRS = {
     "username": "rita-of-rivals",
     "request": "07000005-0000-7000-8000-000000000000",
 }
+# What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
+MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|07000005", re.IGNORECASE)
 # Of the same kind, and of nobody.
 NOBODYS = {
     "endpoint": "nobody_wine",
@@ -142,11 +145,16 @@ def of_key(server: Server, name: str, secret: str, *scopes: str) -> Actor:
 
 def of_person(server: Server, name: str, *scopes: str) -> Actor:
     """The person, logged in, who sends the token that pages carry."""
-    client = httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=60)
+    return Actor(name, frozenset(scopes), logged_in(server.url, name))
+
+
+def logged_in(url: str, name: str) -> httpx.Client:
+    """What the person asks the server at `url` with."""
+    client = httpx.Client(base_url=url, headers={"Referer": url}, timeout=60)
     reply = client.post("/login", data={"username": name, "password": PASSWORD, **token(client)})
     assert reply.status_code == 302, reply.text
     client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
-    return Actor(name, frozenset(scopes), client)
+    return client
 
 
 def asked(actor: Actor, operation: Operation, names: dict[str, Any], body: Any = None) -> httpx.Response:

@@ -44,6 +44,10 @@ class ReadOnly(ModelAdmin):
         rows: Any = super().get_queryset(request)
         return rows.seen_by(authentication.of_person(request.user), self.scope)  # type: ignore[no-any-return]
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Never: no address asks for rows by a column that the page does not show, such as a key's hash."""
+        return False
+
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether he has the scope anywhere; which rows he sees is another matter."""
         try:

@@ -13,6 +13,7 @@ from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.accounts.api.serializers import EventSerializer
 from ml_pipeline.apps.accounts.authentication import grant_of
 from ml_pipeline.apps.events.models import Event
+from ml_pipeline.rest.moments import MomentFilter
 
 
 def _grant(request: Any) -> Grant:
@@ -24,8 +25,8 @@ class EventFilters(django_filters.FilterSet):
     """Filters of the audit."""
 
     team = django_filters.CharFilter(method="of_team")
-    since = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = MomentFilter(field_name="created_at", lookup_expr="gte")
+    until = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Event

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import generics, status
@@ -31,6 +28,7 @@ from ml_pipeline.apps.endpoints.api.serializers import (
 )
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithmStatus
 from ml_pipeline.errors import Complaint, InvalidInput
+from ml_pipeline.rest import moments
 from ml_pipeline.rest.lists import refuse_unknown
 
 
@@ -149,7 +147,9 @@ class EndpointHistory(SeesOwn, generics.ListAPIView[MLAlgorithmStatus]):
         refuse_unknown(request, {"at", "limit", "before"})
         if "at" not in request.query_params:
             return super().get(request, *args, **kwargs)
-        moment = _moment(request.query_params["at"])
+        moment = moments.read(request.query_params["at"])
+        if moment is None:
+            raise InvalidInput([Complaint(None, "at", moments.EXPECTED, repr(request.query_params["at"][:40]))])
         endpoint = endpoints.named(kwargs["name"], grant_of(request))
         step = statuses.production_at(endpoint, moment)
         production = HistoryStepSerializer(step).data if step else None
@@ -174,14 +174,3 @@ class EndpointRollback(SeesOwn, generics.GenericAPIView[MLAlgorithmStatus]):
         body.is_valid(raise_exception=True)
         step = statuses.roll_back(endpoint, actor=grant.actor, reason=body.validated_data["reason"])
         return Response(StatusSerializer(step).data, status=status.HTTP_201_CREATED)
-
-
-def _moment(text: str) -> datetime:
-    # A "+" of an offset arrives as a space when the client did not escape it.
-    try:
-        moment = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
-        if moment is not None and timezone.is_aware(moment):
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidInput([Complaint(None, "at", "a time with its offset, such as 2026-01-31T12:00:00Z", repr(text[:40]))])
