@@ -10,7 +10,7 @@ help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
 	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
-	@echo "make test-services  the tests on MariaDB and under uWSGI; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc"
+	@echo "make test-services  the tests on MariaDB, under uWSGI and in a browser; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc, chromium"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make bench   the data plane beside other servers, an hour (needs wrk); BENCH=--short: minutes"
 	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"
