@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -126,15 +127,29 @@ def test_without_a_trusted_proxy_no_header_gives_another_try(people: Home, start
     assert statuses == [200] * MAX_TRIES + [429] * (10 - MAX_TRIES)
 
 
-def test_many_at_once_in_several_processes_get_no_more_tries(people: Home, start: Callable[..., Server]) -> None:
-    servers = [start(door, at=people, **PROXY) for door in ("asgi", "wsgi", "wsgi")]
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
+def anywhere(request: pytest.FixtureRequest, prepared_home: Home, tmp_path: Path) -> Home:
+    """A home on each database."""
+    if request.param == "sqlite":
+        return prepared_home.copy(tmp_path / "anywhere")
+    if request.param == "mysql":
+        moved: Home = request.getfixturevalue("mysql_home")
+        return moved
+    return prepared_home.moved(tmp_path / "anywhere", request.getfixturevalue("postgres_url"))
 
-    def one(number: int) -> int:
-        return tried(servers[number % 3], "many", "wrong", forwarded=fresh_address()).status_code
+
+def test_many_at_once_in_several_processes_get_no_more_tries(anywhere: Home, start: Callable[..., Server]) -> None:
+    servers = [start(door, at=anywhere, **PROXY) for door in ("asgi", "wsgi", "wsgi")]
+
+    def one(number: int, *, of: str, forwarded: str = "") -> int:
+        return tried(servers[number % 3], of, "wrong", forwarded=forwarded or fresh_address()).status_code
 
     with ThreadPoolExecutor(12) as pool:
-        statuses = list(pool.map(one, range(24)))
-    assert sorted(statuses) == [200] * MAX_TRIES + [429] * (24 - MAX_TRIES)
+        by_name = list(pool.map(lambda number: one(number, of="many"), range(24)))
+        address = fresh_address()
+        by_address = list(pool.map(lambda number: one(number, of=f"many-{number}", forwarded=address), range(24)))
+    for statuses in (by_name, by_address):
+        assert sorted(statuses) == [200] * MAX_TRIES + [429] * (24 - MAX_TRIES)
 
 
 def test_nothing_secret_is_written(people: Home, start: Callable[..., Server]) -> None:
