@@ -182,13 +182,23 @@ def test_filters_narrow_it(reader: httpx.Client) -> None:
 
 
 def test_the_command_prints_what_the_api_has(server: Server, reader: httpx.Client) -> None:
-    command = str(Path(sys.executable).parent / "ml-pipeline")
+    command = (str(Path(sys.executable).parent / "ml-pipeline"), "events", "--json")
     home = Home(server.home.folder)
-    secret = home.keys["admin"]
-    printed = home.run(
-        "env", f"ML_PIPELINE_URL={server.url}", f"ML_PIPELINE_API_KEY={secret}", command, "events", "--json"
-    )
-    assert json.loads(printed.stdout) == told(reader)[:50]
+    settings = ("env", f"ML_PIPELINE_URL={server.url}", f"ML_PIPELINE_API_KEY={home.keys['admin']}")
+    assert json.loads(home.run(*settings, *command).stdout) == told(reader)[:50]
+    middle = told(reader)[len(told(reader)) // 2]["created_at"]
+    for bound in ("since", "until"):
+        printed = home.run(*settings, *command, f"--{bound}", middle, "--limit", "1000")
+        assert json.loads(printed.stdout) == told(reader, **{bound: middle})
+
+
+def test_what_is_registered_on_the_server_is_told_of_too(server: Server, reader: httpx.Client) -> None:
+    """The classifiers of the home were registered by the server's own command."""
+    made = [one for one in told(reader, action="algorithm.registered") if one["actor"].startswith("operator")]
+    assert {one["subject"] for one in made} == {
+        f"{name} 0.0.1" for name in ("random_forest", "extra_trees", "decision_tree")
+    }
+    assert {(one["address"], one["details"]["endpoint"]) for one in made} == {("", "income_classifier")}
 
 
 def test_no_route_and_no_page_writes_it(reader: httpx.Client, person: httpx.Client) -> None:

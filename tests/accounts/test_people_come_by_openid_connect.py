@@ -77,6 +77,20 @@ def events(server: Server) -> list[dict[str, Any]]:
         return client.get("/api/v1/events").json()
 
 
+@pytest.mark.parametrize("page", ["/login", "/admin/login/"])
+def test_each_page_to_log_in_offers_the_provider_and_leads_back(
+    server: Server, provider: OpenIDProvider, page: str
+) -> None:
+    provider.be({"sub": "g-1", "preferred_username": "gil", "groups": ["watchers"]})
+    with browser(server) as client:
+        text = client.get(page, params={"next": "/api/v1/teams?limit=7"}).text
+        link = re.search(r'href="(/oidc/login[^"]*)"[^>]*>Log in with ([^<]*)<', text)
+        assert link
+        assert link[2] == "127.0.0.1"
+        landed = client.get(link[1], follow_redirects=True)
+        assert (landed.status_code, landed.url.raw_path) == (200, b"/api/v1/teams?limit=7")
+
+
 def test_who_is_in_a_group_sees_what_is_its_teams(server: Server, provider: OpenIDProvider) -> None:
     provider.be({"sub": "w-1", "preferred_username": "wat", "groups": ["watchers", "lost", "others"]})
     with browser(server) as client:

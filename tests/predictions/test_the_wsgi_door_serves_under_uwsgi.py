@@ -107,6 +107,16 @@ def test_clients_that_go_away_harm_nobody(one: Server) -> None:
     assert one.predict(PERSON).status_code == 200
 
 
+@pytest.mark.parametrize("sent", ["", "\r\n{"], ids=["head", "body"])
+def test_a_client_that_is_silent_is_given_up_after_four_seconds(one: Server, sent: str) -> None:
+    key = one.home.keys["predict"]
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {key}\r\nContent-Length: 1000\r\n{sent}"
+    with socket.create_connection(("127.0.0.1", one.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        with connection.makefile("rb") as reply:
+            assert reply.readline() in (b"", b"HTTP/1.1 400 Bad Request\r\n")
+
+
 def test_every_process_follows_a_promotion_within_a_second(home: Home, two: Server) -> None:
     before = ask(two, 10 * AT_ONCE)
     assert {reply.json()["algorithm"] for _, reply in before} == {"random_forest"}

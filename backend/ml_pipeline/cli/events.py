@@ -17,12 +17,14 @@ def events(
     subject: Annotated[str | None, typer.Option(help="Only on this subject.")] = None,
     team: Annotated[str | None, typer.Option(help="Only of this team.")] = None,
     since: Annotated[str | None, typer.Option(help="Only since this time, such as 2026-01-31T12:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only before this time.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many, the latest.", min=1, max=1_000)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Who changed what, when and from where, newest first. Needs a key with the scope admin."""
     with terminal.calling() as client:
-        found = client.events(limit=limit, action=action, actor=actor, subject=subject, team=team, since=since)
+        wanted = {"action": action, "actor": actor, "subject": subject, "team": team, "since": since, "until": until}
+        found = client.events(limit=limit, **wanted)
     if as_json:
         terminal.show_json(found)
         return

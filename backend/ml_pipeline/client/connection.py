@@ -122,7 +122,7 @@ class Connection:
             str(error["code"]),
             str(error["message"]),
             error.get("details"),
-            int(after) if after.isdigit() else None,
+            int(after) if after.isascii() and after.isdigit() else None,
         )
 
     def _foreign(self, reply: httpx.Response) -> ForeignReply:

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX
 
+from ml_pipeline.apps.accounts.access import Role
 from ml_pipeline.apps.ml import origins
 
 MIN_SECRET, MIN_DIFFERENT = 32, 8
 # As long as the actor of an event may be.
 MAX_ISSUER = 140
-ROLES = ("viewer", "operator", "administrator")
 
 
 class Mapped(NamedTuple):
@@ -158,7 +158,7 @@ def groups(text: str) -> list[Mapped]:
     for one in names(text):
         group, _, meaning = one.rpartition("=")
         team, _, role = meaning.partition(":")
-        if not group or not team or role not in ROLES:
-            raise ValueError(f"GROUP=TEAM:ROLE, separated by commas, the roles being {', '.join(ROLES)}")
+        if not group or not team or role not in Role.values:
+            raise ValueError(f"GROUP=TEAM:ROLE, separated by commas, the roles being {', '.join(Role.values)}")
         found.append(Mapped(group, team, role))
     return found

@@ -7,9 +7,9 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 # The host of the OpenID provider, for people to know it by; None without one.
-_ABOUT = {"provider": urlsplit(settings.OIDC_ISSUER).hostname}
+ABOUT = {"provider": urlsplit(settings.OIDC_ISSUER).hostname}
 
 urlpatterns = [
-    path("login", LoginView.as_view(template_name="rest_framework/login.html", extra_context=_ABOUT), name="login"),
+    path("login", LoginView.as_view(template_name="rest_framework/login.html", extra_context=ABOUT), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
 ]

@@ -65,6 +65,7 @@ urlpatterns = [
     path("api/schema", Schema.as_view(), name="schema"),
     path("api/docs", Docs.as_view(url_name="schema"), name="docs"),
     path("", include((session_urls, "rest_framework"))),
+    path("admin/login/", admin.site.login, {"extra_context": session_urls.ABOUT}),
     path("admin/", admin.site.urls),
 ]
 if settings.OIDC_ISSUER:
