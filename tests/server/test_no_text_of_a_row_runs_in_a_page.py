@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from servers import Server
 
 pytestmark = pytest.mark.services
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = Path("/usr/bin/chromium")
 IMAGE, SCRIPT = hostile_rows.TEXTS[0], hostile_rows.SCRIPT
 # What an address names, by the segment before it.
 NAMES = {
@@ -105,6 +106,8 @@ def rows(server: Server) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"There is no {CHROMIUM}, which tests marked `services` need: apt-get install chromium", False)
     with sync_playwright() as playwright, ExitStack() as stack:
         # Whoever is root, as in a container, has no sandbox.
         one = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
