@@ -49,7 +49,7 @@ def rewrite():
     from ml_pipeline.apps.predictions.integrity import chains
     MLRequest.objects.filter(pk=alone.pk).update(response="yes")
     for batch in batches:
-        (whole,) = chains.whole([batch.pk])
+        (whole,) = chains.whole([batch.pk], {})
         JournalBatch.objects.filter(pk=batch.pk).update(sha256=whole.sha256)
 
 whole_writer = (MLRequest.objects.filter(batch_id__in=list(batches.values_list("pk", flat=True))), batches)

@@ -16,6 +16,11 @@ from ml_pipeline.cli.terminal import AsJson
 
 SETTINGS_MODULE = "ml_pipeline.server.settings"
 
+TrustedKeys = Annotated[
+    list[str] | None, typer.Option("--trusted-key", help="A public key that the server had before.")
+]
+Before = Annotated[str, typer.Option(help="A day (UTC), YYYY-MM-DD, today at the latest.")]
+
 keys_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
 teams_app = typer.Typer(help="Teams and the people in them.", no_args_is_help=True)
 
@@ -44,12 +49,40 @@ def migrate() -> None:
 
 
 def verify_log(
-    trusted_key: Annotated[list[str] | None, typer.Option(help="A public key that the server had before.")] = None,
+    archives: Annotated[bool, typer.Option("--archives", help="Read the archives too.")] = False,
+    trusted_key: TrustedKeys = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that no row of the log of predictions was edited, removed or added."""
-    trusted = [argument for one in trusted_key or () for argument in ("--trusted-key", one)]
-    _run("verify_log", *trusted, *_json(as_json))
+    wanted = ("--archives",) if archives else ()
+    _run("verify_log", *wanted, *_trusted(trusted_key), *_json(as_json))
+
+
+def archive(
+    before: Before,
+    to: Annotated[Path | None, typer.Option(help="Where its folder is made; by default `archive` under HOME.")] = None,
+    trusted_key: TrustedKeys = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the log before a day to Parquet; nothing is deleted."""
+    where = () if to is None else ("--to", str(to))
+    _run("archive", "--before", before, *where, *_trusted(trusted_key), *_json(as_json))
+
+
+def prune(before: Before, trusted_key: TrustedKeys = None, as_json: AsJson = False) -> None:
+    """Delete the log before a day, all of which must be archived; a signed tombstone stays."""
+    _run("prune", "--before", before, *_trusted(trusted_key), *_json(as_json))
+
+
+def erase_unit(
+    unit: Annotated[str, typer.Argument(help="Whom or what predictions were about.")],
+    endpoint: Annotated[str, typer.Option(help="Only under this endpoint.")] = "",
+    trusted_key: TrustedKeys = None,
+    as_json: AsJson = False,
+) -> None:
+    """Empty all that the log and its archives have about a unit; a signed tombstone stays."""
+    where = ("--endpoint", endpoint) if endpoint else ()
+    _run("erase_unit", *where, *_trusted(trusted_key), *_json(as_json), "--", unit)
 
 
 @keys_app.command("create")
@@ -124,6 +157,10 @@ def remove_member(team: Annotated[str, typer.Argument()], username: Annotated[st
 
 def _number(option: str, number: int | None) -> tuple[str, ...]:
     return () if number is None else (option, str(number))
+
+
+def _trusted(keys: list[str] | None) -> tuple[str, ...]:
+    return tuple(argument for one in keys or () for argument in ("--trusted-key", one))
 
 
 def _json(wanted: bool) -> tuple[str, ...]:

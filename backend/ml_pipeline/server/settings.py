@@ -14,7 +14,7 @@ SECRET_KEY = configuration.secret_key(_VALUES)
 HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
 (HOME / "work").mkdir(mode=0o700, exist_ok=True)
 # Bundles as unpacked on this machine, and what is being registered now.
-CACHE_DIR, WORK_DIR = HOME / "cache", HOME / "work"
+CACHE_DIR, WORK_DIR, ARCHIVE_DIR = HOME / "cache", HOME / "work", HOME / "archive"
 DEBUG = _VALUES["ML_PIPELINE_DEBUG"]
 ALLOWED_HOSTS = _VALUES["ML_PIPELINE_ALLOWED_HOSTS"]
 QUEUE_ROWS = _VALUES["ML_PIPELINE_QUEUE_ROWS"]

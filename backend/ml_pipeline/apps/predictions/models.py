@@ -33,3 +33,19 @@ class SignedHeads(models.Model):
 
     def __str__(self) -> str:
         return str(self.day)
+
+
+class Deed(models.Model):
+    """What was done to the log by its operator: a signed JSON document, its exact text.
+
+    Deeds are numbered from 1, and each names the sha256 of the one before.
+    """
+
+    number = models.BigIntegerField(unique=True)
+    kind = models.CharField(max_length=16)
+    document = models.TextField()
+    signature = models.CharField(max_length=128)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.kind}"

@@ -28,6 +28,8 @@ from ml_pipeline.apps.predictions.writers import Entry
 # An entry's fields, then the id of its batch and its position.
 Row: TypeAlias = tuple[Any, ...]
 BATCH_ID, POSITION = len(Entry._fields), len(Entry._fields) + 1
+# The hashes of batches that are gone by a deed, by writer and number: chains go on from these.
+Begins: TypeAlias = dict[tuple[str, int], str]
 _CREATED_AT = Entry._fields.index("created_at")
 PAGE_ROWS, PAGE_BATCHES = 1_000, 5_000
 # Rows of batches that are not complete yet; of those beyond, the oldest are read anew at the end.
@@ -63,7 +65,7 @@ class Whole(NamedTuple):
             return ""
 
 
-def batches() -> Iterator[Stored]:
+def batches(begins: Begins) -> Iterator[Stored]:
     """All batches, writer by writer, in the order of their numbers."""
     columns = _listed(JournalBatch, "id", "writer", "seq", "rows", "sha256", "created_at")
     select = f"SELECT {columns} FROM {_table(JournalBatch)}"  # noqa: S608
@@ -72,15 +74,14 @@ def batches() -> Iterator[Stored]:
     page = _fetched(f"{select} {order}")
     while page:
         for row in page:
-            begins = GENESIS if row[2] == 1 else None
             follows = row[1] == last[1] and row[2] == last[2] + 1
-            yield _stored(row, last[4] if follows else begins)
+            yield _stored(row, last[4] if follows else None, begins)
             last = row
         page = _fetched(f"{select} WHERE writer = %s AND seq > %s {order}", last[1], last[2])
         page = page or _fetched(f"{select} WHERE writer > %s {order}", last[1])
 
 
-def found(pks: Sequence[int]) -> dict[int, Stored]:
+def found(pks: Sequence[int], begins: Begins) -> dict[int, Stored]:
     """Those of the batches with these ids that are there."""
     if not pks:
         return {}
@@ -91,23 +92,28 @@ def found(pks: Sequence[int]) -> dict[int, Stored]:
         f"WHERE one.id IN ({_places(pks)})",
         *pks,
     )
-    return {row[0]: _stored(row, GENESIS if row[2] == 1 else row[6]) for row in rows}
+    return {row[0]: _stored(row, row[6], begins) for row in rows}
 
 
-def assembled(awaited: Marks, strange: Callable[[dict[int, list[Row]]], None]) -> Iterator[Whole]:
+def assembled(
+    awaited: Marks,
+    strange: Callable[[dict[int, list[Row]]], None],
+    begins: Begins,
+    within: tuple[str, str] | None = None,
+) -> Iterator[Whole]:
     """Each of the batches `awaited`, with its rows, as soon as it has as many as it should; it is awaited no longer.
 
     Rows of other batches are given to `strange`, by batch. What is awaited at the end is to be looked for by `whole`:
-    it lacks rows, or they lie far apart.
+    it lacks rows, or they lie far apart, or not between the ids `within`.
     """
     opened: dict[int, Whole] = {}
     held = 0
-    for page in _pages():
+    for page in _pages(within):
         by_batch: dict[int, list[Row]] = {}
         for row in page:
             by_batch.setdefault(row[BATCH_ID], []).append(row)
         fresh = [pk for pk in by_batch if pk not in opened and pk in awaited]
-        opened.update((pk, Whole(batch, [])) for pk, batch in found(fresh).items())
+        opened.update((pk, Whole(batch, [])) for pk, batch in found(fresh, begins).items())
         others = {pk: rows for pk, rows in by_batch.items() if pk not in opened}
         if others:
             strange(others)
@@ -123,13 +129,13 @@ def assembled(awaited: Marks, strange: Callable[[dict[int, list[Row]]], None]) -
             held -= len(opened.pop(next(iter(opened))).rows)
 
 
-def whole(pks: Iterable[int]) -> Iterator[Whole]:
+def whole(pks: Iterable[int], begins: Begins) -> Iterator[Whole]:
     """The batches with these ids, with all of their rows; the whole log is read for it, once for some of them."""
     remaining = iter(pks)
     while group := list(islice(remaining, MOST_SOUGHT)):
         sought: dict[int, Whole] = {}
         rows = 0
-        for pk, batch in found(group).items():
+        for pk, batch in found(group, begins).items():
             if sought and rows + batch.rows > MOST_SOUGHT_ROWS:
                 yield from _sought(sought)
                 sought, rows = {}, 0
@@ -145,12 +151,15 @@ def _sought(wholes: dict[int, Whole]) -> Iterator[Whole]:
     return map(_ordered, wholes.values())
 
 
-def _pages() -> Iterator[list[Row]]:
+def _pages(within: tuple[str, str] | None) -> Iterator[list[Row]]:
     order = f"ORDER BY id LIMIT {PAGE_ROWS}"
-    page = _fetched(f"{_select()} {order}")
+    until, last = ("AND id <= %s", within[1:]) if within else ("", ())
+    page = (
+        _fetched(f"{_select()} WHERE id >= %s {until} {order}", *within) if within else _fetched(f"{_select()} {order}")
+    )
     while page:
         yield [_row(row) for row in page]
-        page = _fetched(f"{_select()} WHERE id > %s {order}", page[-1][0])
+        page = _fetched(f"{_select()} WHERE id > %s {until} {order}", page[-1][0], *last)
 
 
 @functools.cache
@@ -165,8 +174,10 @@ def _row(row: Row) -> Row:
     return (*entry, _number(row[BATCH_ID]), _number(row[POSITION]))
 
 
-def _stored(row: Row, previous: str | None) -> Stored:
-    return Stored(row[0], _hex(row[1]), _number(row[2]), _number(row[3]), row[4], _stamp(row[5]), previous)
+def _stored(row: Row, before: str | None, begins: Begins) -> Stored:
+    writer, seq = _hex(row[1]), _number(row[2])
+    previous = GENESIS if seq == 1 else begins.get((writer, seq - 1), before)
+    return Stored(row[0], writer, seq, _number(row[3]), row[4], _stamp(row[5]), previous)
 
 
 def _ordered(one: Whole) -> Whole:

@@ -1,6 +1,7 @@
 """Heads: the latest batch of each writer, signed once a day, so that no chain can be cut off or written anew.
 
-A document names the writers that have committed since the one before, and that one's sha256.
+A document names the writers that have committed since the one before, the latest deed, and the sha256 of the document
+before.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from ml_pipeline.apps.predictions.integrity import seals
+from ml_pipeline.apps.predictions.integrity import deeds, seals
 from ml_pipeline.apps.predictions.integrity.seals import Seal
 from ml_pipeline.apps.predictions.journal import GENESIS
-from ml_pipeline.apps.predictions.models import JournalBatch, SignedHeads
+from ml_pipeline.apps.predictions.models import Deed, JournalBatch, SignedHeads
 
 # Ids are given out before they are committed: what a document has not seen is at most so far behind what it has.
 OVERLAP_IDS = 100_000
@@ -24,26 +25,30 @@ OVERLAP_IDS = 100_000
 def sign(seal: Seal, now: datetime, turn: AbstractContextManager[None]) -> bool:
     """Whether the latest UTC day that has ended is signed now, which needs no further look until the next has ended.
 
-    It is not where none of the batches that no document has seen are of that day or before. In `turn` this process
-    writes.
+    It is not where none of the batches and deeds that no document has seen are of that day or before. In `turn` this
+    process writes.
     """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     day = (today - timedelta(days=1)).date()
     latest = SignedHeads.objects.order_by("-day").first()
     if latest is not None and latest.day >= day:
         return True
-    seen = _seen(seal, latest)
-    unseen = JournalBatch.objects.filter(pk__gt=seen).order_by("pk").first()
-    if unseen is None or unseen.created_at >= today:
+    # Where it is not the server's any more, all is covered anew.
+    document = None if latest is None else seal.opened(latest.document, latest.signature)
+    seen = 0 if document is None else int(document["until_id"])
+    until = JournalBatch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    deed = deeds.latest()
+    if not _has_news(today, seen, 0 if document is None else document.get("deed", [0])[0]):
         return False
-    until = JournalBatch.objects.order_by("-pk").values_list("pk", flat=True)[0]
     sealed = seal.seal(
         {
             "kind": "heads",
             "day": day.isoformat(),
             "previous": GENESIS if latest is None else seals.sha256(latest.document),
-            "until_id": until,
+            # Of some batches none may be left.
+            "until_id": max(until, seen),
             "heads": _heads(seen - OVERLAP_IDS),
+            "deed": list(deed),
             "signed_at": now.astimezone(UTC).isoformat(),
         }
     )
@@ -56,16 +61,18 @@ def sign(seal: Seal, now: datetime, turn: AbstractContextManager[None]) -> bool:
     return True
 
 
-def _seen(seal: Seal, latest: SignedHeads | None) -> int:
-    # The largest id of a batch that the document covers. Where it is not the server's any more, all are covered anew.
-    document = None if latest is None else seal.opened(latest.document, latest.signature)
-    return 0 if document is None else int(document["until_id"])
+def _has_news(today: datetime, seen: int, seen_deed: int) -> bool:
+    batch = JournalBatch.objects.filter(pk__gt=seen).order_by("pk").first()
+    deed = Deed.objects.filter(number__gt=seen_deed).order_by("number").first()
+    return any(one is not None and one.created_at < today for one in (batch, deed))
 
 
 def _heads(after_id: int) -> list[list[Any]]:
     latest = JournalBatch.objects.filter(pk__gt=after_id).values("writer").annotate(last=Max("seq"))
     heads = []
     for one in latest.values_list("writer", "last").order_by("writer"):
-        sha256 = JournalBatch.objects.values_list("sha256", flat=True).get(writer=one[0], seq=one[1])
-        heads.append([one[0].hex, one[1], sha256])
+        sha256 = JournalBatch.objects.filter(writer=one[0], seq=one[1]).values_list("sha256", flat=True).first()
+        # It may have been pruned just now.
+        if sha256 is not None:
+            heads.append([one[0].hex, one[1], sha256])
     return heads

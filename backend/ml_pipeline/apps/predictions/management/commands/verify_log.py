@@ -1,4 +1,4 @@
-"""`verify_log`: the log of predictions is checked, row by row, against its chains and their signed heads."""
+"""`verify_log`: the log of predictions is checked, row by row, against its chains, signed heads, and deeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from ml_pipeline.apps.predictions.integrity import seals
 from ml_pipeline.apps.predictions.integrity.faults import MOST_NAMED
+from ml_pipeline.apps.predictions.integrity.ledger import Ledger
 from ml_pipeline.apps.predictions.integrity.verification import Verification
+from ml_pipeline.apps.predictions.retention.inspection import Inspection
 
 
 class Command(BaseCommand):
@@ -23,20 +25,26 @@ class Command(BaseCommand):
         parser.add_argument(
             "--trusted-key", action="append", default=[], help="a public key that the server had before; repeatable"
         )
+        parser.add_argument("--archives", action="store_true", help="read the archives too")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Checks and tells. Raises CommandError when something is wrong."""
         found = Verification(seals.own(options["trusted_key"]))
         found.run()
+        archives = None
+        if options["archives"]:
+            archives = Inspection(found.ledger, found.signed, found.faults)
+            archives.run()
         if options["json"]:
-            self.stdout.write(json.dumps(found.document()))
+            more = {"archives": archives.document()} if archives else {}
+            self.stdout.write(json.dumps({**found.document(), **more}))
         else:
-            self._tell(found)
+            self._tell(found, archives)
         if found.faults.count:
             raise CommandError(f"The log does not hold: {found.faults.count} faults.")
 
-    def _tell(self, found: Verification) -> None:
+    def _tell(self, found: Verification, archives: Inspection | None) -> None:
         self.stdout.write(
             f"{found.requests} requests in {found.batches} batches of {found.writers} writers are as they were logged."
         )
@@ -47,8 +55,32 @@ class Command(BaseCommand):
             )
         else:
             self.stdout.write("No heads are signed yet.")
+        self._tell_deeds(found.ledger)
+        if archives:
+            self._tell_archives(archives)
         self.stdout.write(f"Signed with the key {found.seal.public_key}")
         for fault in found.faults.named:
             self.stdout.write(f"{fault.kind}: {fault.sentence}")
         if found.faults.count > MOST_NAMED:
             self.stdout.write(f"… and {found.faults.count - len(found.faults.named)} more")
+
+    def _tell_deeds(self, book: Ledger) -> None:
+        if not book.latest.number:
+            return
+        self.stdout.write(
+            f"{book.latest.number} deeds (the last with sha256 {book.latest.sha256}): "
+            f"{book.pruned_rows} requests are pruned, {book.erased_requests} are erased."
+        )
+        for number in book.unfinished:
+            self.stdout.write(f"The prune of deed {number} is not finished; `ml-pipeline prune` finishes it.")
+
+    def _tell_archives(self, archives: Inspection) -> None:
+        self.stdout.write(
+            f"{archives.archives} archives have {archives.requests} requests and {archives.feedback} feedback."
+        )
+        for folder in archives.unerased:
+            self.stdout.write(
+                f"Something that was erased since is still in {folder}; `ml-pipeline erase-unit` empties it."
+            )
+        for folder in archives.strays:
+            self.stdout.write(f"No deed names {folder}: what is in it does not count.")
