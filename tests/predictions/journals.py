@@ -45,3 +45,54 @@ for _ in range(2):
     journal.close(30)
 """
 )
+
+# A log of some days: `log(days_ago, *rows)` commits a batch that looks as if it had been so long ago. Each row is about
+# the unit that it names, or nobody. `run(command)` is one of the server's own, and what it prints with `--json`.
+AGED = (
+    JOURNAL
+    + """
+import io, json, secrets
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from django.core.management import call_command
+from ml_pipeline.apps.endpoints.models import Feedback, MLRequest
+from ml_pipeline.apps.predictions.journal import stamp
+from ml_pipeline.apps.predictions.models import Deed, JournalBatch
+
+def day(days_ago):
+    return (datetime.now(UTC) - timedelta(days=days_ago)).date().isoformat()
+
+def old(moment, unit):
+    at = int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62
+    text = "" if unit is None else "of-" + unit
+    return entry(
+        id=UUID(int=at | secrets.randbits(60)).hex, unit=unit, created_at=stamp(moment),
+        input_data=json.dumps({"name": text}), full_response=json.dumps({"label": text}), response="\\u2603" + text,
+    )
+
+def log(days_ago, *units, journal=journal):
+    moment = datetime.now(UTC) - timedelta(days=days_ago)
+    entries, call = [old(moment, unit) for unit in units], Told()
+    with turn:
+        journal.submit(Group(entries, [call]))
+    call.finished.result(30)
+    assert call.error is None
+    JournalBatch.objects.filter(pk=JournalBatch.objects.latest("pk").pk).update(created_at=moment)
+    return [UUID(one.id) for one in entries]
+
+def tell(request_id, value="<=50K"):
+    return Feedback.objects.create(request_id=request_id, value=value, actor="tests", created_at=datetime.now(UTC)).pk
+
+def run(command, *arguments):
+    out = io.StringIO()
+    call_command(command, *arguments, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+def verified():
+    found = run("verify_log", "--archives")
+    assert found["holds"], found["named"]
+    return found
+
+other = Journal(turn)
+"""
+)
