@@ -50,6 +50,7 @@ LIMITS = (
     ("what such a commit may wait for the disk", "apps.predictions.commits", "QUICK_S", "seconds"),
     ("rows of one commit, unless a list has more", "apps.predictions.commits", "MOST_ROWS", "rows"),
     ("rows that may wait to be committed", "apps.predictions.commits", "ROOM_ROWS", "rows"),
+    ("rows of a commit that prunes or erases", "apps.predictions.retention.commits", "MOST_ROWS", "rows"),
     ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),
     ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
 )
