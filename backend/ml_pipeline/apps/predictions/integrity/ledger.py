@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
@@ -172,13 +173,10 @@ class Ledger:
             return Fault("rewritten", "it is not the batch in which something was erased", batch.writer, batch.seq)
         return faults.of(one, erasures[-1].now)
 
-    def is_going(self, writer: str, seq: int) -> bool:
-        """Whether a prune that is not finished names the batch."""
-        return any(
-            span.writer == writer and span.first <= seq <= span.last
-            for prune in self.unfinished.values()
-            for span in prune.spans
-        )
+    @functools.cached_property
+    def going(self) -> Cover:
+        """The batches that a prune names which is not finished."""
+        return Cover(span for prune in self.unfinished.values() for span in prune.spans)
 
     def demand_whole(self) -> None:
         """Raises Conflict where deeds are not as they were done: nothing can be built on them."""

@@ -118,15 +118,15 @@ class Verification:
         signed: dict[int, _Head] = {}
         covered = 0
         for batch in chains.batches(self.ledger.begins):
-            if last is None or batch.writer != last.writer:
-                self.writers += 1
-                last, signed = None, self._signed.get(batch.writer, {})
-                covered = max(signed, default=0)
             self._known.add(batch.pk)
             pruned = self.ledger.pruned_through.get(batch.writer, 0)
             if batch.seq <= pruned:
                 self._meet_pruned(batch)
                 continue
+            if last is None or batch.writer != last.writer:
+                self.writers += 1
+                last, signed = None, self._signed.get(batch.writer, {})
+                covered = max(signed, default=0)
             self._compare(batch, pruned if last is None else last.seq, signed)
             self.batches += 1
             self.unsigned += batch.seq > covered
@@ -135,7 +135,7 @@ class Verification:
         self._miss()
 
     def _meet_pruned(self, batch: Stored) -> None:
-        if self.ledger.is_going(batch.writer, batch.seq):
+        if self.ledger.going.holds(batch.writer, batch.seq):
             self._going.add(batch.pk)
         else:
             self._fault("added", "the batch was pruned and is there again", batch.writer, batch.seq)

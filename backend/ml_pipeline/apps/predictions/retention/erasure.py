@@ -27,7 +27,7 @@ from ml_pipeline.apps.predictions.retention.folders import Files
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import Conflict, NotFound
 
-_PURPOSE = b"ml_pipeline.log.unit"
+_digest = digests.Digest(b"ml_pipeline.log.unit")
 # What is left of a request: JSON that says nothing, and NULL.
 EMPTIED = {"input_data": "null", "full_response": "null", "response": None, "probability": None, "unit": None}
 NOTHING = "null"
@@ -64,7 +64,7 @@ def erase(unit: str, endpoint: str | None, seal: Seal, *, actor: str) -> Erased:
     somebody else does a deed meanwhile; what is done by then stays done.
     """
     commits.overwrite_what_goes()
-    digest = digests.of(_PURPOSE, unit.encode())
+    digest = _digest(unit.encode())
     task = _Task(unit, _algorithms(endpoint), endpoint, digest, seal, actor)
     book = _whole(seal)
     head, count = book.latest, 0
