@@ -63,6 +63,40 @@ print(json.dumps([unfinished, finished, found, list(MLRequest.objects.values_lis
 )
 
 
+# Somebody tells of requests when their deletion has begun, after what was known had been archived.
+TOLD_MEANWHILE = (
+    AGED
+    + """
+from threading import Thread
+from django.conf import settings
+from ml_pipeline.apps.predictions.retention import parquet
+
+ids = log(3, *[None] * 250)
+told = [tell(ids[0])]
+run("archive", "--before", day(1))
+
+def somebody():
+    told.extend([tell(ids[0], ">50K"), tell(ids[249])])
+    connection.close()
+
+def meanwhile(execute, sql, params, many, context):
+    # The rows are looked for; none is locked yet.
+    if len(told) == 1 and "endpoints_mlrequest" in sql and "LIMIT 1000" in sql:
+        one = Thread(target=somebody)
+        one.start(), one.join()
+    return execute(sql, params, many, context)
+
+with connection.execute_wrapper(meanwhile):
+    pruned = run("prune", "--before", day(1))
+found = verified()
+files = settings.ARCHIVE_DIR.glob("log-*/feedback.parquet")
+archived = [pk for file in files for (pk,) in parquet.rows(file, "id")]
+journal.close(30)
+print(json.dumps([pruned, sorted(archived) == sorted(told), Feedback.objects.count(), found["pruned_requests"]]))
+"""
+)
+
+
 def _verified(home: Home) -> dict[str, object]:
     verified = home.manage("verify_log", "--archives", "--json", check=False)
     found: dict[str, object] = json.loads(verified.stdout)
@@ -77,6 +111,39 @@ def test_whenever_it_is_killed_the_next_one_goes_on(logged_home: Home) -> None:
     assert (found["requests"], found["pruned_requests"], found["unfinished_prunes"]) == (1, 600, [])
     assert found["archives"]["feedback"] == 281
     assert is_left
+
+
+def test_feedback_that_comes_meanwhile_is_archived_first(logged_home: Home) -> None:
+    told = json.loads(logged_home.python(TOLD_MEANWHILE).splitlines()[-1])
+    assert told == [{"batches": 1, "requests": 250, "feedback": 3}, True, 0, 250]
+
+
+AWAY = """
+from pathlib import Path
+from django.core.management.base import CommandError
+
+assert killed(7) == 9
+folders = sorted(Path(os.environ["ML_PIPELINE_HOME"]).glob("archive/log-*"))
+for one in folders:
+    one.rename(one.with_name("away-" + one.name))
+left = MLRequest.objects.count()
+assert 1 < left < 601
+try:
+    run("prune", "--before", day(1))
+except CommandError as error:
+    refused = str(error)
+assert MLRequest.objects.count() == left
+for one in folders:
+    one.with_name("away-" + one.name).rename(one)
+print(json.dumps([refused, run("prune", "--before", day(1))["requests"] == left - 1, verified()["holds"]]))
+"""
+
+
+def test_what_is_left_stays_while_its_archive_is_away(home: Home) -> None:
+    program = KILLED[: KILLED.index("unfinished = []")] + AWAY
+    refused, is_finished, holds = json.loads(home.python(program).splitlines()[-1])
+    assert "files are missing" in refused
+    assert (is_finished, holds) == (True, True)
 
 
 def test_several_at_once_beside_a_server_lose_nothing(home: Home, start: Callable[..., Server]) -> None:

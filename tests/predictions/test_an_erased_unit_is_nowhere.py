@@ -123,3 +123,41 @@ print(json.dumps(told))
 def test_an_archive_that_could_not_be_reached_is_told_and_emptied_later(home: Home) -> None:
     told = json.loads(home.python(BROKEN_OFF).splitlines()[-1])
     assert told == [2, 2, 2, [], 3]
+
+
+# Another process erases when the rows are read and the files are not named by a deed yet.
+READ_BEFORE = (
+    AGED
+    + """
+import subprocess, sys
+from django.conf import settings
+from django.core.management.base import CommandError
+from ml_pipeline.apps.predictions.retention import parquet
+
+log(3, "ann", "bob")
+erased = []
+
+def meanwhile(execute, sql, params, many, context):
+    if not erased and "endpoints_feedback" in sql:
+        command = [sys.executable, "backend/manage.py", "erase_unit", "ann", "--json"]
+        erased.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["requests"])
+    return execute(sql, params, many, context)
+
+with connection.execute_wrapper(meanwhile):
+    try:
+        run("archive", "--before", day(1))
+    except CommandError as error:
+        refused = str(error)
+left = [one.name for one in settings.ARCHIVE_DIR.iterdir()]
+run("archive", "--before", day(1))
+units = [unit for file in settings.ARCHIVE_DIR.glob("*/requests.parquet") for (unit,) in parquet.rows(file, "unit")]
+journal.close(30)
+print(json.dumps([erased, refused, left, units, verified()["erased_requests"]]))
+"""
+)
+
+
+def test_what_was_read_before_an_erasure_is_not_archived_after_it(logged_home: Home) -> None:
+    erased, refused, left, units, count = json.loads(logged_home.python(READ_BEFORE).splitlines()[-1])
+    assert (erased, left, units, count) == ([1], [], [None, "bob"], 1)
+    assert "Run it again." in refused

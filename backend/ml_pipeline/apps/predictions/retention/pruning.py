@@ -47,7 +47,10 @@ def prune(before: date, seal: Seal, *, actor: str) -> Pruned:
     commits.overwrite_what_goes()
     book = ledger.read(seal)
     book.demand_whole()
-    done = [_finished(one, book, seal, actor) for one in book.unfinished.values()]
+    done = []
+    for one in book.unfinished.values():
+        _demand_intact(_touched(book, one.spans))
+        done.append(_finished(one, book, seal, actor))
     if done:
         book = ledger.read(seal)
     begun = _begun(book, before.isoformat(), seal, actor)
@@ -92,11 +95,8 @@ def _holding(book: Ledger, spans: list[Span]) -> list[Archive]:
         if span.first != book.pruned_through.get(span.writer, 0) + 1:
             place = f"before batch {span.first} of writer {span.writer}"
             raise Conflict(f"Nothing is pruned: the log does not hold, {place} something is missing. See `verify-log`.")
-    touched = [one for one in book.archives.values() if Cover(one.spans).touches(spans)]
-    broken = [one for one in touched if not folders.is_intact(one)]
-    if broken:
-        places = ", ".join(str(one.folder) for one in broken)
-        raise Conflict(f"Nothing is pruned: files are missing, or not as they were archived, in {places}.")
+    touched = _touched(book, spans)
+    _demand_intact(touched)
     cover = Cover(span for one in touched for span in one.spans)
     ends = {(span.writer, span.last): span.sha256 for one in touched for span in one.spans}
     missing = [span for span in spans if not cover.holds_all(span)]
@@ -110,6 +110,17 @@ def _holding(book: Ledger, spans: list[Span]) -> list[Archive]:
     return touched
 
 
+def _touched(book: Ledger, spans: list[Span]) -> list[Archive]:
+    return [one for one in book.archives.values() if Cover(one.spans).touches(spans)]
+
+
+def _demand_intact(touched: list[Archive]) -> None:
+    broken = [str(one.folder) for one in touched if not folders.is_intact(one)]
+    if broken:
+        places = ", ".join(broken)
+        raise Conflict(f"Nothing is pruned: files are missing, or not as they were archived, in {places}.")
+
+
 def _finished(one: Prune, book: Ledger, seal: Seal, actor: str) -> Pruned:
     cover = Cover(one.spans)
     doomed = Marks()
@@ -117,7 +128,7 @@ def _finished(one: Prune, book: Ledger, seal: Seal, actor: str) -> Pruned:
         if cover.holds(batch.writer, batch.seq):
             doomed.add(batch.pk)
     # Beside the archive that has the requests.
-    beside = max((a for a in book.archives.values() if Cover(a.spans).touches(one.spans)), key=lambda a: a.number)
+    beside = _touched(book, one.spans)[-1]
     requests = feedback = 0
     for _ in range(MOST_PASSES):
         archives.write_late(doomed, beside.folder.parent, beside.before, seal, actor=actor)
