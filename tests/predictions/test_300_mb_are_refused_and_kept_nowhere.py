@@ -97,4 +97,5 @@ def status_of(server: Server, asked: str, scope: str | None, header: str, *, chu
 def test_they_are_refused(door: Server, asked: str, scope: str | None, header: str, status: int, chunked: bool) -> None:
     with Disk(door).watched() as disk:
         assert status_of(door, asked, scope, header, chunked=chunked) == status
+    print(f"{asked}: at most {disk.most_bytes:,} bytes on the disk")
     assert disk.most_bytes < MOST_ON_DISK
