@@ -52,15 +52,28 @@ def wait(lease: Lease) -> None:
         counted(lease.subject)
 
 
+def refuse(lease: Lease) -> None:
+    """Does what the database refuses."""
+    with lease.held(), connection.cursor() as cursor:
+        cursor.execute("INSERT INTO counting VALUES (%s, 0)", [lease.subject])
+
+
+def end(lease: Lease) -> None:
+    """The worker is gone."""
+    os._exit(1)
+
+
 def fail(lease: Lease) -> None:
     """Always."""
-    raise ValueError("this one fails")
+    raise ValueError("this one \0 fails \udcff")
 
 
 if __name__ == "__main__":
     handlers.register("count", count)
     handlers.register("wait", wait)
     handlers.register("fail", fail)
+    handlers.register("end", end)
+    handlers.register("refuse", refuse)
     worker = Worker(lease_s=float(sys.argv[1]), look_s=0.02)
     signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
     worker.run()

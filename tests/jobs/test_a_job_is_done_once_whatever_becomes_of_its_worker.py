@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 from servers import wait_until
 from workers import Counting
@@ -80,9 +81,27 @@ def test_what_is_asked_for_while_it_runs_runs_again(counting: Counting) -> None:
 
 
 def test_a_job_that_fails_is_tried_again_and_harms_no_other(counting: Counting) -> None:
-    counting.ask(("fail", "bad"), ("count", "good"))
+    counting.ask(("fail", "bad"), ("refuse", "worse"), ("count", "good"))
     counting.work()
     wait_until(lambda: counting.is_done("good"), 60)
-    wait_until(lambda: counting.job("bad").failures >= 2, 60)
-    bad = counting.job("bad")
-    assert (bad.state, bad.error) == ("queued", "ValueError: this one fails")
+    wait_until(lambda: min(counting.job(name).failures for name in ("bad", "worse")) >= 2, 60)
+    assert counting.job("bad").error == "ValueError: this one ? fails ?"
+    assert counting.job("worse").error.startswith("IntegrityError: ")
+
+
+def test_what_many_ask_for_at_once_is_one_job(counting: Counting) -> None:
+    asked = [(kind, "one") for kind in ("count", "count")]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: counting.ask(*asked), range(4)))
+    counting.work()
+    wait_until(lambda: counting.is_done("one"), 60)
+    assert counting.query("SELECT COUNT(*) FROM jobs_job") == [(1,)]
+
+
+def test_a_job_that_takes_its_worker_with_it_is_given_up(counting: Counting) -> None:
+    counting.ask(("end", "one"))
+    ended = -1
+    while counting.job("one").state != "failed":
+        worker, ended = counting.work(lease_s=0.2), ended + 1
+        wait_until(lambda worker=worker: worker.poll() is not None or counting.job("one").state == "failed", 60)  # type: ignore[misc]
+    assert ended == 10

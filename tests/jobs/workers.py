@@ -22,16 +22,15 @@ with connection.cursor() as cursor:
     cursor.execute("CREATE TABLE counting_steps (subject VARCHAR(50), number INTEGER, pid INTEGER)")
 """
 _ASK = """
-import django, sys
+import contextlib
+import django
 django.setup()
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from ml_pipeline.apps.jobs import jobs
 for kind, subject in {asked!r}:
+    with contextlib.suppress(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("INSERT INTO counting VALUES (%s, 0)", [subject])
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM counting WHERE subject = %s", [subject])
-            if cursor.fetchone() is None:
-                cursor.execute("INSERT INTO counting VALUES (%s, 0)", [subject])
         jobs.ask(kind, subject)
 """
 

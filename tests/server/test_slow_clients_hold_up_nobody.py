@@ -17,6 +17,7 @@ from servers import Server
 CLIENTS, ASKED, PAUSE_S = 200, 1_000, 0.5
 # Long enough for each slow client to have gone on a few times.
 ASKED_S = 4 * PAUSE_S
+FILE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 PATH = f"/api/v1/{ENDPOINT}/predict"
 
 
@@ -120,11 +121,15 @@ def test_headers_by_the_byte_are_given_up(start: Callable[..., Server]) -> None:
         assert until_closed(connection, b"x") == b""
 
 
-def test_clients_who_do_not_read_their_replies_are_given_up(start: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("what", ["predictions", "files"])
+def test_clients_who_do_not_read_their_replies_are_given_up(start: Callable[..., Server], what: str) -> None:
     server = start("wsgi")
-    rows = json.dumps([PERSON] * 2_000).encode()
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {server.home.keys['predict']}\r\n"
-    request = f"{head}Content-Length: {len(rows)}\r\n\r\n".encode() + rows
+    if what == "predictions":
+        rows = json.dumps([PERSON] * 2_000).encode()
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {server.home.keys['predict']}\r\n"
+        request = f"{head}Content-Length: {len(rows)}\r\n\r\n".encode() + rows
+    else:
+        request = 1_000 * f"GET {FILE} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     with contextlib.ExitStack() as held:
         # As many as it has threads. Each asks until nothing more goes through.
         for _ in range(4):

@@ -40,6 +40,13 @@ def test_a_rule_that_promises_little_is_seen_to() -> None:
     assert loose.rate > 0.2 > strict.rate
 
 
+def test_a_maximum_of_time_says_nothing_of_a_log() -> None:
+    log = log_of(np.random.default_rng(4), 400, (0.5, 0.5))
+    plan = Plan(alpha=0.9, harm_alpha=0.001)
+    timed = dataclasses.replace(plan, max_time_s=60.0)
+    assert selftest.run(timed, log, replays=20, seed=1) == selftest.run(plan, log, replays=20, seed=1)
+
+
 @pytest.mark.parametrize("log", [[], [(0, 1.0)]])
 def test_a_log_without_pairs_promotes_nobody(log: list[Any]) -> None:
     found = selftest.run(Plan(), log, replays=10, seed=1)

@@ -35,7 +35,12 @@ def _keep(stopped: threading.Event) -> None:
     command = [sys.executable, "-m", "django", "worker", "--beside", str(os.getpid())]
     while not stopped.is_set():
         # Ctrl-C is for whoever is asked by the terminal; it is told by us.
-        process = subprocess.Popen(command, process_group=0)
+        try:
+            process = subprocess.Popen(command, process_group=0)
+        except OSError as error:
+            logger.error("no worker can be started, trying again: %s", error)
+            stopped.wait(PAUSE_S)
+            continue
         while process.poll() is None and not stopped.wait(PAUSE_S):
             pass
         if not stopped.is_set():

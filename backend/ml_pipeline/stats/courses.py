@@ -1,7 +1,8 @@
 """Courses: a test as it goes on, one event after another, from its plan to its decision.
 
-The same events in the same order make the same state to the last bit, whether they came one by one, in batches, or with
-restarts between: a certificate is verified by going through them again.
+The same events in the same order make the same state, whether they came one by one, in batches, or with restarts
+between: to the last bit on one kind of processor, and within 1e-9 elsewhere, since logarithms differ there. A
+certificate is verified by going through them again.
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ def _brier(probabilities: Mapping[str, float] | None, outcome: str) -> float:
 
 def _log_loss(probabilities: Mapping[str, float] | None, outcome: str) -> float:
     """How far the log of the truth's chance is up from the worst, log 0.01, to the best, log 0.99: log 99 in all."""
-    p = (probabilities or {}).get(outcome, 0.0)
+    chances = probabilities or {}
+    # Who gives every label a high chance knows no more than who gives none.
+    p = chances.get(outcome, 0.0) / max(sum(chances.values()), 1.0)
     if math.isnan(p):
         return WORST
     worst = 1.0 - _SUREST

@@ -27,6 +27,8 @@ def block_sizes(champion: float, challenger: float) -> tuple[int, int]:
     """
     if champion <= 0 or challenger <= 0:
         raise ValueError("a share is above 0")
+    if max(champion, challenger) / min(champion, challenger) > LONGEST_QUEUE:
+        raise ValueError(f"of two arms neither has more than {LONGEST_QUEUE:,} times the other's share")
     ratio = Fraction(max(champion, challenger) / min(champion, challenger)).limit_denominator(_FINEST)
     more, fewer = ratio.numerator, ratio.denominator
     return (more, fewer) if champion >= challenger else (fewer, more)

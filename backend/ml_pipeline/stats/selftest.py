@@ -6,6 +6,7 @@ the very rule that decides. Whoever doubts the rule on his own data sees its fal
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ def run(plan: Plan, log: Sequence[tuple[int, float]], *, replays: int, seed: int
 
 
 def _is_promoted(plan: Plan, arms: Sequence[int], scores: Sequence[float]) -> bool:
-    course, last = Course(plan), min(len(arms), plan.max_labels or len(arms))
+    # The time of a log is another question, and a maximum of it would end the first look.
+    course = Course(dataclasses.replace(plan, max_time_s=None))
+    last = min(len(arms), plan.max_labels or len(arms))
     for place, (arm, score) in enumerate(zip(arms, scores, strict=True), start=1):
         course.advance(arm, score)
         if place % _LOOK_LABELS and place != last:

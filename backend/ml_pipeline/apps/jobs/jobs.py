@@ -19,10 +19,11 @@ def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("ask() belongs in the transaction that makes the job necessary")
     due = DatabaseNow() + timedelta(seconds=in_s)
-    job = Job.objects.select_for_update().filter(kind=kind, subject=subject)
-    if not job.exists():
-        Job.objects.create(kind=kind, subject=subject, due_at=due)
-        return
+    # Two who ask for the first time at once both have it.
+    Job.objects.bulk_create([Job(kind=kind, subject=subject, due_at=due)], ignore_conflicts=True)
+    job = Job.objects.filter(kind=kind, subject=subject)
+    # Nobody takes it or gives it back between the two that follow.
+    job.select_for_update().get()
     job.filter(state=State.QUEUED, due_at__gt=due).update(due_at=due)
     # A running one is told by its state: whoever runs it finds it queued when he is done.
     job.exclude(state=State.QUEUED).update(state=State.QUEUED, due_at=due, failures=0, error="")

@@ -25,6 +25,7 @@ LEASE_S: Final = 15.0
 # After how many failures in a row a job is given up, and how long is waited after the first of them and at most.
 MOST_FAILURES: Final = 10
 BACKOFF_S, MOST_BACKOFF_S = 1.0, 60.0
+MOST_ERROR: Final = 2_000
 # Jobs that are looked at for one that nobody else takes.
 LOOKED_AT = 20
 
@@ -50,8 +51,16 @@ class Lease:
             yield
 
     def renew(self) -> None:
-        """The lease lasts its time from now on. Raises LeaseLost."""
-        self._change(leased_until=DatabaseNow() + timedelta(seconds=self._lease_s))
+        """The lease lasts its time from now on. Raises LeaseLost.
+
+        While the job is `held` nobody gets it, and nothing is renewed nor waited for.
+        """
+        with transaction.atomic():
+            free = self._own.select_for_update(skip_locked=True).filter(leased_until__isnull=False)
+            if free.exists():
+                self._own.update(leased_until=DatabaseNow() + timedelta(seconds=self._lease_s))
+            elif not self._own.filter(leased_until__isnull=False).exists():
+                raise LeaseLost(f"{self.kind} {self.subject}")
 
     def postpone(self, in_s: float) -> None:
         """The step is done; the next is due in so many seconds. Raises LeaseLost."""
@@ -61,10 +70,6 @@ class Lease:
         """The job is done, unless it was asked for again meanwhile. Raises LeaseLost."""
         self._release(State.SUCCEEDED, F("due_at"), failures=0, error="")
 
-    def give_back(self) -> None:
-        """Nothing is said of it: another worker may take it at once. Raises LeaseLost."""
-        self._release(State.QUEUED, DatabaseNow())
-
     def fail(self, error: str) -> None:
         """It went wrong: it is tried again later, and given up after MOST_FAILURES in a row. Raises LeaseLost."""
         failures = self._own.values_list("failures", flat=True).first()
@@ -73,7 +78,7 @@ class Lease:
         pause_s = min(BACKOFF_S * math.pow(2, failures), MOST_BACKOFF_S)
         state = State.FAILED if failures + 1 >= MOST_FAILURES else State.QUEUED
         due = DatabaseNow() + timedelta(seconds=pause_s)
-        self._release(state, due, failures=failures + 1, error=error)
+        self._release(state, due, failures=failures + 1, error=_shown(error))
 
     def _release(self, state: State, due_at: Combinable, **changes: object) -> None:
         changes |= {"holder": "", "leased_until": None}
@@ -82,23 +87,37 @@ class Lease:
             if not self._own.filter(state=State.RUNNING).update(state=state, due_at=due_at, **changes):
                 self._own.update(**changes)
 
-    def _change(self, **changes: object) -> None:
-        if not self._own.update(**changes):
-            raise LeaseLost(f"{self.kind} {self.subject}")
-
 
 def claim(kinds: Sequence[str], holder: str, lease_s: float = LEASE_S) -> Lease | None:
-    """The lease of a job of `kinds` that is due and that nobody holds, the longest due first; None where none is."""
+    """The lease of a job of `kinds` that is due and that nobody holds, the longest due first; None where none is.
+
+    A job whose worker has not come back counts as failed once more; after MOST_FAILURES it is given up.
+    """
     is_free = Q(leased_until=None) | Q(leased_until__lt=DatabaseNow())
     is_due = Q(state=State.QUEUED, due_at__lte=DatabaseNow()) | Q(state=State.RUNNING)
-    due = Job.objects.filter(is_free & is_due, kind__in=kinds).order_by("due_at")
-    for pk, kind, subject, token in due.values_list("pk", "kind", "subject", "token")[:LOOKED_AT]:
-        taken = Job.objects.filter(is_free & is_due, pk=pk, token=token).update(
-            token=token + 1,
-            state=State.RUNNING,
-            holder=holder,
-            leased_until=DatabaseNow() + timedelta(seconds=lease_s),
-        )
-        if taken:
-            return Lease(pk, kind, subject, token + 1, lease_s)
+    due = Job.objects.filter(is_free & is_due, kind__in=kinds)
+    # Looked at first without a lock: on SQLite each would be the writer's.
+    for pk, token in due.order_by("due_at").values_list("pk", "token")[:LOOKED_AT]:
+        with transaction.atomic():
+            job = due.select_for_update(skip_locked=True).filter(pk=pk, token=token).first()
+            if job is None:
+                continue
+            job.failures += job.state == State.RUNNING
+            job.token, job.holder = token + 1, holder
+            job.state = State.RUNNING if job.failures < MOST_FAILURES else State.FAILED
+            if job.state == State.FAILED:
+                job.holder, job.error = (
+                    "",
+                    f"its worker did not come back, as {job.failures} times in a row something failed",
+                )
+            job.save(update_fields=["state", "failures", "token", "holder", "error"])
+            ends = DatabaseNow() + timedelta(seconds=lease_s) if job.state == State.RUNNING else None
+            Job.objects.filter(pk=pk).update(leased_until=ends)
+            if job.state == State.RUNNING:
+                return Lease(pk, job.kind, job.subject, job.token, lease_s)
     return None
+
+
+def _shown(error: str) -> str:
+    # Every database takes it.
+    return error[:MOST_ERROR].encode("utf-8", "replace").decode().replace("\0", "?")

@@ -8,7 +8,7 @@ import socket
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from django.db import Error, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 
 from ml_pipeline.apps.jobs import handlers, leases
 from ml_pipeline.apps.jobs.leases import LEASE_S, Lease, LeaseLost
@@ -87,7 +87,8 @@ class Worker:
     def _step(self, lease: Lease) -> None:
         try:
             again_s = handlers.of(lease.kind)(lease)
-        except (LeaseLost, Error):
+        except (LeaseLost, OperationalError, InterfaceError):
+            # Of the last two the job knows nothing: the database is away, or was too slow.
             raise
         # The outermost edge of a job: whatever it does, the others go on.
         except Exception as error:
@@ -99,8 +100,10 @@ class Worker:
         else:
             lease.postpone(again_s)
 
-    def _done(self, _: Future[None]) -> None:
+    def _done(self, step: Future[None]) -> None:
         self._free.release()
+        if step.exception() is not None:
+            logger.error("a job was left", exc_info=step.exception())
 
     def _renew(self) -> None:
         while not self._ended.wait(self._lease_s / RENEWALS):
