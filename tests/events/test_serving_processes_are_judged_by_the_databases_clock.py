@@ -44,16 +44,16 @@ for hours in (-2, 0, 2):
     timezone.now = lambda: true_now() + datetime.timedelta(hours=hours)
     processes.report(uuid.uuid4(), revision=hours)
     print(processes.live().count(), processes.await_revision(0, 0))
-ServingProcess.objects.update(seen_at=processes._DatabaseNow() - datetime.timedelta(seconds=processes.LIVE_S + 1))
+ServingProcess.objects.update(seen_at=processes.DatabaseNow() - datetime.timedelta(seconds=processes.LIVE_S + 1))
 print(processes.live().count())
-ServingProcess.objects.filter(revision=2).update(seen_at=processes._DatabaseNow() - datetime.timedelta(days=2))
+ServingProcess.objects.filter(revision=2).update(seen_at=processes.DatabaseNow() - datetime.timedelta(days=2))
 processes.report(uuid.uuid4(), revision=3)
 print(sorted(ServingProcess.objects.values_list("revision", flat=True)), processes.live().get().revision)
 """
 
 
 def seen_ago(process: UUID, seconds: float) -> None:
-    moment = processes._DatabaseNow() - timedelta(seconds=seconds)
+    moment = processes.DatabaseNow() - timedelta(seconds=seconds)
     assert ServingProcess.objects.filter(pk=process).update(seen_at=moment) == 1
 
 
@@ -110,7 +110,7 @@ def test_clocks_that_are_hours_off_make_no_difference(
 @pytest.mark.django_db
 def test_on_mysql_the_clock_knows_no_summer_time() -> None:
     compiler = ServingProcess.objects.all().query.get_compiler("default")
-    assert processes._DatabaseNow().as_mysql(compiler, connection)[0] == "UTC_TIMESTAMP(6)"
+    assert processes.DatabaseNow().as_mysql(compiler, connection)[0] == "UTC_TIMESTAMP(6)"
 
 
 class Clock:

@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ml_pipeline.apps.endpoints import endpoints, tags
-from ml_pipeline.apps.endpoints.api import endpoints as histories
 from ml_pipeline.apps.endpoints.api import uploads, waiting
 from ml_pipeline.apps.endpoints.models import Endpoint, MLRequest
 from ml_pipeline.apps.ml.decoding import RowDecoder
@@ -26,7 +25,7 @@ from ml_pipeline.apps.ml.signature import Feature, Signature
 from ml_pipeline.apps.predictions.doors import heads, questions
 from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.errors import MLPipelineError
-from ml_pipeline.rest import addresses, lists
+from ml_pipeline.rest import addresses, lists, moments
 from ml_pipeline.rest.parsers import CSVParser
 from ml_pipeline.server import configuration
 from ml_pipeline.wire import replies
@@ -85,7 +84,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "limit": lists.KeysetPagination._limit,
     "before, a number": lambda text: lists.KeysetPagination._key(Endpoint, text),
     "before, a UUID": lambda text: lists.KeysetPagination._key(MLRequest, text),
-    "at": histories._moment,
+    "at": moments.read,
     "wait": waiting._seconds,
     "metadata": lambda text: submission.checked_metadata(uploads._loaded(text.encode("utf-8", "replace").decode())),
     "an endpoint's name": lambda text: endpoints.check_name(text, "name"),
