@@ -16,7 +16,7 @@ import httpx
 from homes import REPOSITORY
 from servers import free_port
 
-READY_TIMEOUT_S = 120
+READY_TIMEOUT_S = 300
 
 
 def blocks(page: str, heading: str, language: str) -> list[str]:

@@ -53,8 +53,8 @@ def test_what_follows_it_is_kept_for_the_next(request: bytes, more: bytes) -> No
     ("rest", "least"),
     [
         (b"X: " + b"x" * MAX_HEAD_BYTES, MAX_HEAD_BYTES - len(HEAD)),
-        (b"Content-Length: 9999999\r\n\r\n" + b"x" * MAX_BODY_BYTES, MAX_BODY_BYTES),
-        (b"Content-Length: %d\r\n\r\n" % 10**30 + b"x" * MAX_BODY_BYTES, MAX_BODY_BYTES),
+        (b"Content-Length: 9999999\r\n\r\n", 10),
+        (b"Content-Length: %d\r\n\r\n" % 10**30, 10),
         (b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffffff\r\n" + b"x" * MAX_BODY_BYTES, MAX_BODY_BYTES),
         (b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n", 10),
         (b"Content-Length: 9999999\r\nExpect: 100-continue\r\n\r\n", 10),

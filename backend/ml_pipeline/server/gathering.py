@@ -35,12 +35,12 @@ UNREAD_S: Final = 10
 LINGER_S: Final = 2.0
 PIECE_BYTES: Final = 65_536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*0*(\d*)[ \t]*\r\n", re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(?:(\d+)[ \t]*)?\r\n", re.IGNORECASE)
 # A length of more digits is more than anybody waits for.
 _DIGITS: Final = 18
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 _EXPECTS: Final = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
-_CHUNK: Final = re.compile(rb"([0-9a-f]+)[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNORECASE)
+_HEX: Final = b"0123456789abcdefABCDEF"
 
 
 class Gathering:
@@ -63,10 +63,8 @@ class Gathering:
             self._see_head()
         if self._body_at is None:
             return self.is_too_long
-        if len(self.heard) >= self._body_at + MAX_BODY_BYTES:
-            return True
-        if self.expects and self._wanted is not None and self._wanted > self._body_at + MAX_BODY_BYTES:
-            # Whether it is to go on is for the doors to say.
+        # Of a large body the doors say at its head whether it may come.
+        if max(len(self.heard), self._wanted or 0) > self._body_at + MAX_BODY_BYTES:
             return True
         return len(self.heard) >= self._wanted if self._wanted is not None else self._see_chunks()
 
@@ -97,19 +95,23 @@ class Gathering:
             self._looked_at = self._body_at
         else:
             length = _LENGTH.search(head)
-            self._wanted = self._body_at + (int(length[1][: _DIGITS + 1] or b"0") if length else 0)
+            digits = (length[1] if length else None) or b"0"
+            self._wanted = self._body_at + int(digits.lstrip(b"0")[: _DIGITS + 1] or b"0")
         self.expects = _EXPECTS.search(head) is not None
 
     def _see_chunks(self) -> bool:
         # From chunk to chunk. What is none is for the parser to refuse.
-        while (line := _CHUNK.match(self.heard, self._looked_at)) is not None:
-            if int(line[1], 16) == 0:
-                return self.heard.find(b"\r\n\r\n", line.end() - 2) >= 0
-            after = line.end() + int(line[1], 16) + 2
+        while (end := self.heard.find(b"\r\n", self._looked_at)) >= 0:
+            size = bytes(self.heard[self._looked_at : end]).partition(b";")[0].rstrip(b" \t")
+            if not size or size.strip(_HEX):
+                return True
+            if not size.strip(b"0"):
+                return self.heard.find(b"\r\n\r\n", end) >= 0
+            after = end + 2 + int(size, 16) + 2
             if after > len(self.heard):
                 return False
             self._looked_at = after
-        return b"\r\n" in self.heard[self._looked_at : self._looked_at + MAX_HEAD_BYTES]
+        return False
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
