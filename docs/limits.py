@@ -6,7 +6,7 @@ from __future__ import annotations
 LIMITS = (
     ("size of a request body", "apps.predictions.doors.heads", "MAX_BODY_BYTES", "bytes"),
     ("size of a health check's body", "apps.predictions.doors.exchange", "MAX_HEALTH_BYTES", "bytes"),
-    ("size of a body without a key or a session", "apps.predictions.doors.exchange", "MAX_STRANGERS_BYTES", "bytes"),
+    ("size of a body without a key or a session", "apps.predictions.doors.heads", "MAX_STRANGERS_BYTES", "bytes"),
     ("bodies of requests not answered yet, with a key", "apps.predictions.doors.arrivals", "MAX_HELD_BYTES", "bytes"),
     ("silence of a client in the middle of its body", "apps.predictions.doors.paces", "SILENCE_S", "seconds"),
     ("what has to come of a body, after that", "apps.predictions.doors.paces", "LEAST_BYTES_PER_S", "bytes a second"),

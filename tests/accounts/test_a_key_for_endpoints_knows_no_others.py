@@ -30,30 +30,11 @@ SIBLINGS: dict[str, Any] = {
 NAMES: dict[str, Any] = {"team": "nobody", "username": "nobody", "key": 8_000_004}
 MARKS = ("sibling", "75000")
 
-_MAKE = f"""
-import django, json
-django.setup()
-from django.utils import timezone
-from ml_pipeline.apps.accounts import keys
-from ml_pipeline.apps.accounts.models import Team
-from ml_pipeline.apps.endpoints import aliases, statuses, tags
-from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
+_MAKE = (
+    two_teams.FILLED
+    + f"""
 names, ours = {SIBLINGS!r}, Team.objects.get(name="default")
-endpoint = Endpoint(pk=names["endpoint_id"], team=ours, name=names["endpoint"], created_at=timezone.now())
-endpoint.save(force_insert=True)
-row = MLAlgorithm.objects.get(name="decision_tree", parent_endpoint__name={ENDPOINT!r})
-row.pk, row._state.adding, row.parent_endpoint, row.name = names["algorithm"], True, endpoint, "sibling_tree"
-row.save()
-statuses.begin(row, actor="tests", reason="sibling reason")
-statuses.promote(row, actor="tests", reason="sibling reason")
-MLAlgorithmStatus.objects.create(
-    pk=names["step"], parent_mlalgorithm=row, status="testing", created_by="sibling", created_at=timezone.now())
-aliases.put(endpoint, names["alias"], row, actor="tests")
-tags.put(row, names["tag"], "sibling value", actor="tests")
-MLRequest.objects.create(
-    pk=names["request"], parent_mlalgorithm=row, outcome="ok", revision=1, batch_id=0, position=0,
-    input_data=json.dumps({PERSON!r}), full_response='{{"label": "sibling answer"}}', response="<=50K", latency_us=1,
-    unit="sibling unit", created_at=timezone.now())
+filled(names, ours, "sibling", "sibling")
 bound, both = [1], [1, names["endpoint_id"]]
 wanted = {{"of the team": (ours, bound), "of all teams": (None, bound), "for both": (ours, both)}}
 print(json.dumps({{
@@ -61,6 +42,7 @@ print(json.dumps({{
     for name, (team, ids) in wanted.items()
 }}))
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -56,16 +56,43 @@ OURS = {
     "username": "vera-viewer",
 }
 
-_MAKE = f"""
+# `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
+# actor; what people would write is marked by the word.
+FILLED = f"""
 import django, json
 django.setup()
-from django.contrib.auth.models import User
 from django.utils import timezone
-from ml_pipeline.apps.accounts import keys, teams
-from ml_pipeline.apps.accounts.models import ApiKey, Team
-from ml_pipeline.apps.endpoints import aliases, endpoints, statuses, tags
-from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
-theirs, password, person = {THEIRS!r}, {PASSWORD!r}, {PERSON!r}
+from ml_pipeline.apps.accounts import keys
+from ml_pipeline.apps.accounts.models import Team
+from ml_pipeline.apps.endpoints import aliases, statuses, tags
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
+
+def filled(names, team, word, actor):
+    endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
+    endpoint.save(force_insert=True)
+    row = MLAlgorithm.objects.get(name="decision_tree", parent_endpoint__name={ENDPOINT!r})
+    row.pk, row._state.adding, row.parent_endpoint, row.name = names["algorithm"], True, endpoint, word + "_tree"
+    row.save()
+    statuses.begin(row, actor=actor, reason=word + " reason")
+    statuses.promote(row, actor=actor, reason=word + " reason")
+    MLAlgorithmStatus.objects.create(
+        pk=names["step"], parent_mlalgorithm=row, status="testing", created_by=actor, created_at=timezone.now())
+    aliases.put(endpoint, names["alias"], row, actor=actor)
+    tags.put(row, names["tag"], word + " value", actor=actor)
+    MLRequest.objects.create(
+        pk=names["request"], parent_mlalgorithm=row, outcome="ok", revision=1, batch_id=0, position=0,
+        input_data=json.dumps({PERSON!r}), full_response=json.dumps({{"label": word + " answer"}}), response="<=50K",
+        latency_us=1, unit=word + " unit", created_at=timezone.now())
+"""
+
+_MAKE = (
+    FILLED
+    + f"""
+from django.contrib.auth.models import User
+from ml_pipeline.apps.accounts import teams
+from ml_pipeline.apps.accounts.models import ApiKey
+from ml_pipeline.apps.endpoints.models import Feedback
+theirs, password = {THEIRS!r}, {PASSWORD!r}
 ours = Team.objects.get(name="default")
 rivals = teams.create(theirs["team"], {{}}, actor="tests")
 for role in {ROLES!r}:
@@ -74,23 +101,9 @@ for role in {ROLES!r}:
 User.objects.create_user(theirs["username"], password=password, is_staff=True)
 teams.put_member(rivals, theirs["username"], "administrator", actor="tests")
 User.objects.create_user("nora-nowhere", password=password, is_staff=True)
-endpoint = Endpoint(pk=theirs["endpoint_id"], team=rivals, name=theirs["endpoint"], created_at=timezone.now())
-endpoint.save(force_insert=True)
-row = MLAlgorithm.objects.get(name="decision_tree")
-row.pk, row._state.adding, row.parent_endpoint, row.name = theirs["algorithm"], True, endpoint, "rivals_tree"
-row.save()
-statuses.begin(row, actor="rita-of-rivals", reason="rivals reason")
-statuses.promote(row, actor="rita-of-rivals", reason="rivals reason")
-MLAlgorithmStatus.objects.create(
-    pk=theirs["step"], parent_mlalgorithm=row, status="testing", created_by="rita-of-rivals", created_at=timezone.now())
-aliases.put(endpoint, theirs["alias"], row, actor="rita-of-rivals")
-tags.put(row, theirs["tag"], "rivals value", actor="rita-of-rivals")
+filled(theirs, rivals, "rivals", "rita-of-rivals")
 aliases.put(Endpoint.objects.get(pk=1), "candidate", MLAlgorithm.objects.get(pk=1), actor="tests")
 tags.put(MLAlgorithm.objects.get(pk=1), "review", "", actor="tests")
-MLRequest.objects.create(
-    pk=theirs["request"], parent_mlalgorithm=row, outcome="ok", revision=1, batch_id=0, position=0,
-    input_data=json.dumps(person), full_response='{{"label": "rivals answer"}}', response="<=50K", latency_us=1,
-    unit="rivals unit", created_at=timezone.now())
 Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
 made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)
 ApiKey.objects.filter(pk=made.pk).update(id=theirs["key"])
@@ -103,6 +116,7 @@ found["bound-elsewhere"] = keys.create(
     "our-bound-elsewhere", ["predict", "feedback", "read", "manage"], actor="tests", endpoint_ids=[999])[1]
 print(json.dumps(found))
 """
+)
 
 
 # Written by whoever asks, and by what goes on in the background.

@@ -25,19 +25,19 @@ class Told:
 def entry(**changes):
     plain = Entry(uuid4().hex, algorithm, "ok", 1, "{}", "{}", "no", 0.5, 1, None, None, now())
     return plain._replace(**changes)
-"""
 
-# Some batches of two writers: of one, three and many rows, all committed by the journal.
-LOGGED = (
-    JOURNAL
-    + """
 def commit(journal, entries):
     call = Told()
     with turn:
         journal.submit(Group(entries, [call]))
     call.finished.result(30)
     assert call.error is None
+"""
 
+# Some batches of two writers: of one, three and many rows, all committed by the journal.
+LOGGED = (
+    JOURNAL
+    + """
 for _ in range(2):
     journal = Journal(turn)
     for rows in (1, 3, 700, 1, 2):
@@ -55,6 +55,7 @@ import io, json, secrets
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from ml_pipeline.apps.endpoints.models import Feedback, MLRequest
 from ml_pipeline.apps.predictions.journal import stamp
 from ml_pipeline.apps.predictions.models import Deed, JournalBatch
@@ -72,11 +73,8 @@ def old(moment, unit):
 
 def log(days_ago, *units, journal=journal):
     moment = datetime.now(UTC) - timedelta(days=days_ago)
-    entries, call = [old(moment, unit) for unit in units], Told()
-    with turn:
-        journal.submit(Group(entries, [call]))
-    call.finished.result(30)
-    assert call.error is None
+    entries = [old(moment, unit) for unit in units]
+    commit(journal, entries)
     JournalBatch.objects.filter(pk=JournalBatch.objects.latest("pk").pk).update(created_at=moment)
     return [UUID(one.id) for one in entries]
 
@@ -87,6 +85,12 @@ def run(command, *arguments):
     out = io.StringIO()
     call_command(command, *arguments, "--json", stdout=out)
     return json.loads(out.getvalue())
+
+def refused(command, *arguments):
+    try:
+        run(command, *arguments)
+    except CommandError as error:
+        return str(error)
 
 def verified():
     found = run("verify_log", "--archives")

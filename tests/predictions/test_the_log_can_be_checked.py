@@ -54,7 +54,7 @@ with connection.cursor() as cursor:
 
 
 FORKED = """
-def commit(_):
+def write(_):
     call = Told()
     journal.submit(Group([entry()], [call]))
     call.finished.result(30)
@@ -63,7 +63,7 @@ def commit(_):
 connection.close()
 child = os.fork()
 with ThreadPoolExecutor(4) as pool:
-    list(pool.map(commit, range(20)))
+    list(pool.map(write, range(20)))
 if child:
     assert os.waitpid(child, 0)[1] == 0
 else:

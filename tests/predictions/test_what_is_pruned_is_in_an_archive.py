@@ -16,14 +16,7 @@ GROWN_OLD = (
     + """
 from pathlib import Path
 from django.conf import settings
-from django.core.management.base import CommandError
 from ml_pipeline.apps.predictions.retention import parquet
-
-def refused(command, *arguments):
-    try:
-        run(command, *arguments)
-    except CommandError as error:
-        return str(error)
 
 def archived(column, name="requests"):
     files = sorted(settings.ARCHIVE_DIR.glob(f"log-*/{name}.parquet"))
@@ -82,14 +75,7 @@ def test_every_row_is_in_one_place_and_the_log_holds(logged_home: Home) -> None:
 BROKEN = (
     AGED
     + """
-from django.core.management.base import CommandError
 from pathlib import Path
-
-def refused(command, *arguments):
-    try:
-        run(command, *arguments)
-    except CommandError as error:
-        return str(error)
 
 log(3, "ann", None, None)
 folder = Path(run("archive", "--before", day(1))["archive"]["folder"])

@@ -22,13 +22,14 @@ from typing import Any, Final
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
-# A head of more is refused here, and a stranger's body of more by our doors. So only who has a key holds a thread with
-# the rest of a large body, which the doors give up when it is slow.
+# Of the doors only what needs no Django, which is not set up when gunicorn loads this.
+from ml_pipeline.apps.predictions.doors.heads import MAX_STRANGERS_BYTES
+from ml_pipeline.apps.predictions.doors.paces import LEAST_BYTES_PER_S, SILENCE_S
+
+# A head of more is refused here, and by our doors a body of more from strangers. So only who has a key holds a thread
+# with the rest of a large body, which the doors give up when it is slow.
 MAX_HEAD_BYTES: Final = 65_536
-MAX_BODY_BYTES: Final = 100_000
-# As in our doors: so long may a client be silent, and so much has to come a second.
-SILENCE_S: Final = 10.0
-LEAST_BYTES_PER_S: Final = 1_000
+MAX_BODY_BYTES: Final = MAX_STRANGERS_BYTES
 # A reply of which nothing is taken for so long is given up.
 UNREAD_S: Final = 10
 # How long a client may take to close after the connection's last reply.

@@ -11,6 +11,7 @@ from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
+from ml_pipeline.apps.ml import bundles
 from ml_pipeline.errors import Complaint, InvalidInput
 
 MAX_FILE_NAME, MAX_SUFFIX = 255, 16
@@ -43,9 +44,5 @@ class DurableFileSystemStorage(FileSystemStorage):
         except BaseException:
             Path(staged).unlink(missing_ok=True)
             raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        bundles.sync_directory(target.parent)
         return name

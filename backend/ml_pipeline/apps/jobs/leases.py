@@ -33,6 +33,9 @@ LOOKED_AT = 20
 class LeaseLost(Exception):
     """Another worker has the job by now."""
 
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(f"{lease.kind} {lease.subject}")
+
 
 class Lease:
     """The right to do `kind` for `subject`, until it is lost."""
@@ -47,7 +50,7 @@ class Lease:
         """A transaction in which nobody else gets the job. Raises LeaseLost, and then nothing is changed."""
         with transaction.atomic():
             if not self._own.select_for_update().exists():
-                raise LeaseLost(f"{self.kind} {self.subject}")
+                raise LeaseLost(self)
             yield
 
     def renew(self) -> None:
@@ -60,7 +63,7 @@ class Lease:
             if free.exists():
                 self._own.update(leased_until=DatabaseNow() + timedelta(seconds=self._lease_s))
             elif not self._own.filter(leased_until__isnull=False).exists():
-                raise LeaseLost(f"{self.kind} {self.subject}")
+                raise LeaseLost(self)
 
     def postpone(self, in_s: float) -> None:
         """The step is done; the next is due in so many seconds. Raises LeaseLost."""
@@ -74,7 +77,7 @@ class Lease:
         """It went wrong: it is tried again later, and given up after MOST_FAILURES in a row. Raises LeaseLost."""
         failures = self._own.values_list("failures", flat=True).first()
         if failures is None:
-            raise LeaseLost(f"{self.kind} {self.subject}")
+            raise LeaseLost(self)
         pause_s = min(BACKOFF_S * math.pow(2, failures), MOST_BACKOFF_S)
         state = State.FAILED if failures + 1 >= MOST_FAILURES else State.QUEUED
         due = DatabaseNow() + timedelta(seconds=pause_s)

@@ -21,7 +21,7 @@ from ml_pipeline.apps.endpoints import names
 from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
 from ml_pipeline.apps.predictions.doors import heads, questions
 from ml_pipeline.apps.predictions.doors.bodies import JSON, EncodedBody
-from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, Head
+from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, MAX_STRANGERS_BYTES, Head
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.outcomes import Outcome
 from ml_pipeline.apps.predictions.service import PredictionService
@@ -35,8 +35,6 @@ UPLOAD_PATH, UPLOAD_SCOPE = "/api/v1/mlalgorithms", "manage"
 HEALTH_PATHS = ("/healthz", "/readyz")
 # Whoever asks has nothing to say, and no key.
 MAX_HEALTH_BYTES = 1_000
-# Whoever has neither key nor session may log in, no more.
-MAX_STRANGERS_BYTES = 100_000
 # A larger body is not looked at for being plain, since that is done where others wait.
 MAX_PLAIN_BYTES = 10_000
 _PREDICT = re.compile(r"/api/v1/([^/]+)/predict")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from ml_pipeline.errors import BodyTooLarge, MalformedInput
 
 MAX_BODY_BYTES = 10_000_000
+# Whoever has neither key nor session may log in, no more.
+MAX_STRANGERS_BYTES = 100_000
 
 
 class Head(NamedTuple):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ml_pipeline.apps.ml import bundles
 from ml_pipeline.apps.predictions.integrity.ledger import Archive, Ledger
 from ml_pipeline.apps.predictions.retention import parquet
 from ml_pipeline.apps.predictions.retention.parquet import Table
@@ -29,10 +30,10 @@ class Files(NamedTuple):
     def close(self, before: str) -> tuple[Path, list[tuple[str, int, str]]]:
         """The folder under its own name, and its files, all of them durable."""
         files = [table.close() for table in (self.requests, self.batches, self.feedback)]
-        parquet.make_durable(self.folder)
+        bundles.sync_directory(self.folder)
         to = self.folder.parent
         folder = self.folder.rename(to / f"{FINISHED}{before}-{secrets.token_hex(4)}")
-        parquet.make_durable(to)
+        bundles.sync_directory(to)
         return folder, files
 
 
@@ -71,7 +72,7 @@ def sweep(ledger: Ledger) -> None:
 def remove(folder: Path) -> None:
     """The folder of an archive is gone."""
     shutil.rmtree(folder)
-    parquet.make_durable(folder.parent)
+    bundles.sync_directory(folder.parent)
 
 
 def strays(ledger: Ledger, *more: Path) -> list[str]:

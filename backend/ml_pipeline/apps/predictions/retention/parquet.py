@@ -129,15 +129,6 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_durable(folder: Path) -> None:
-    """The names in `folder` are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _stamped(entry: Entry) -> Entry:
     time: Any = entry.created_at
     return entry._replace(created_at=journal.stamp(time))

@@ -6,39 +6,32 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
-from ml_pipeline.apps.accounts import access
-from ml_pipeline.apps.predictions.integrity import seals
+from ml_pipeline.apps.predictions.integrity.seals import Seal
+from ml_pipeline.apps.predictions.management.operations import LogOperation
 from ml_pipeline.apps.predictions.retention import bounds, pruning
-from ml_pipeline.errors import MLPipelineError
+from ml_pipeline.apps.predictions.retention.pruning import Pruned
 
 
-class Command(BaseCommand):
+class Command(LogOperation):
     """Deletes what is in archives whose files are whole."""
 
     help = "Delete the log before a day, all of which must be archived; a signed tombstone stays."
+    broken_off = "What is left is not pruned"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which day, and which keys may have signed."""
+        """Which day."""
         parser.add_argument("--before", required=True, help="a day (UTC), YYYY-MM-DD, today at the latest")
-        parser.add_argument(
-            "--trusted-key", action="append", default=[], help="a public key that the server had before; repeatable"
-        )
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        super().add_arguments(parser)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Prunes and tells. Raises CommandError when something is not archived."""
-        seal = seals.own(options["trusted_key"])
-        try:
-            gone = pruning.prune(bounds.parsed(options["before"]), seal, actor=access.operator().actor)
-        except MLPipelineError as error:
-            raise CommandError(error.message) from None
-        except OSError as error:
-            raise CommandError(f"What is left is not pruned: {error}") from None
+    def do(self, seal: Seal, actor: str, options: dict[str, Any]) -> Pruned:
+        """Prunes."""
+        return pruning.prune(bounds.parsed(options["before"]), seal, actor=actor)
+
+    def tell(self, seal: Seal, done: Pruned, options: dict[str, Any]) -> None:
+        """How much is gone."""
         if options["json"]:
-            self.stdout.write(json.dumps(gone._asdict()))
+            self.stdout.write(json.dumps(done._asdict()))
         else:
             self.stdout.write(
-                f"{gone.requests} requests in {gone.batches} batches, and {gone.feedback} feedback, are deleted."
+                f"{done.requests} requests in {done.batches} batches, and {done.feedback} feedback, are deleted."
             )

@@ -13,6 +13,7 @@ from ml_pipeline.apps.predictions.integrity.faults import MOST_NAMED
 from ml_pipeline.apps.predictions.integrity.ledger import Ledger
 from ml_pipeline.apps.predictions.integrity.seals import Seal
 from ml_pipeline.apps.predictions.integrity.verification import MOST_LOOKS, Verification
+from ml_pipeline.apps.predictions.management.operations import add_common_arguments
 from ml_pipeline.apps.predictions.retention.inspection import Inspection
 
 
@@ -22,12 +23,9 @@ class Command(BaseCommand):
     help = "Check that no row of the log was edited, removed or added; exit with 1 when one was."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which keys may have signed."""
-        parser.add_argument(
-            "--trusted-key", action="append", default=[], help="a public key that the server had before; repeatable"
-        )
+        """Whether archives are read, and which keys may have signed."""
         parser.add_argument("--archives", action="store_true", help="read the archives too")
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        add_common_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Checks and tells. Raises CommandError when something is wrong."""
