@@ -17,6 +17,20 @@ class State(models.TextChoices):
     FINISHED = "finished"
 
 
+class Result(models.TextChoices):
+    """How a test ended."""
+
+    # The winner is in production.
+    PROMOTED = "promoted"
+    # A person is to promote the winner; until then the champion stays.
+    PROPOSED = "proposed"
+    # No challenger was shown to be better.
+    STAYED = "stayed"
+    # All challengers did harm.
+    HARMFUL = "harmful"
+    ROLLED_BACK = "rolled_back"
+
+
 class ABTest(models.Model):
     """One test on one endpoint. What it was started with never changes; what it has come to is in `course`."""
 
@@ -31,7 +45,7 @@ class ABTest(models.Model):
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    # Frozen: metric and its bounds, the plan's numbers, guardrails, whether it promotes by itself.
+    # Frozen (`terms.Terms`): metric and its bounds, the plan's numbers, guardrails; whether it promotes by itself.
     metric = models.JSONField()
     plan = models.JSONField()
     promotes = models.BooleanField()
@@ -41,9 +55,16 @@ class ABTest(models.Model):
     course = models.JSONField()
     counted = models.BigIntegerField(default=0)
     units = models.BigIntegerField(default=0)
+    # Chains of sha256 over all units, and over all observations, in the order in which they were counted.
+    units_digest = models.CharField(max_length=64, default="")
+    observations_digest = models.CharField(max_length=64, default="")
+    # How many labels there were at the newest points of the paths.
+    last_point = models.BigIntegerField(default=0)
     # A correction came after its label was counted.
     is_corrected = models.BooleanField(default=False)
-    # The decision with its evidence, once there is one; the exact JSON text.
+    # How it ended and why, in a word and a sentence; and the decision with its evidence, the exact JSON text.
+    result = models.CharField(max_length=15, choices=Result.choices, null=True)
+    summary = models.TextField(default="")
     certificate = models.TextField(null=True)
 
     objects = OwnedRows.as_manager()
@@ -56,12 +77,17 @@ class ABTest(models.Model):
 
 
 class Arm(models.Model):
-    """One algorithm in a test, by its number; 0 is the champion. `weight` is its share, in proportion."""
+    """One algorithm in a test, by its number; 0 is the champion. `weight` is its share, in proportion.
+
+    `withdrawal` says of a challenger that did harm when it left: after how many `units` and `observations`, after
+    `elapsed_s` seconds, and which `gates` failed.
+    """
 
     test = models.ForeignKey(ABTest, on_delete=models.PROTECT, related_name="arms")
     number = models.SmallIntegerField()
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="arms")
     weight = models.FloatField()
+    withdrawal = models.JSONField(null=True)
 
     class Meta:
         ordering = ("number",)
@@ -86,27 +112,35 @@ class UncountedAnswers(models.Model):
     class Meta:
         indexes = (models.Index(fields=("test_id", "id"), name="abtests_uncounted_answers"),)
 
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.answers}"
+
 
 class UncountedLabel(models.Model):
     """A piece of feedback on a request of a test; written with the feedback, gone once it is counted."""
 
     test_id = models.BigIntegerField()
     request_id = models.UUIDField()
-    feedback_id = models.BigIntegerField()
 
     class Meta:
         indexes = (models.Index(fields=("test_id", "id"), name="abtests_uncounted_label"),)
 
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.request_id}"
+
 
 class Unit(models.Model):
-    """One unit of a test, by its digest (`assignment.digest`), with its arm; and its observation, once it has one.
+    """One unit of a test, by its digest (`Assignment.arm`), with its arm and its first answer; and its observation.
 
-    `position` numbers the observations of a test from 1 in the order in which they were counted.
+    The ids of a test's units are in the order in which they were counted; `position` numbers the observations from 1
+    in theirs, and is null as long as there is none.
     """
 
     test = models.ForeignKey(ABTest, on_delete=models.PROTECT, related_name="counted_units")
     digest = models.CharField(max_length=32)
     arm = models.SmallIntegerField()
+    is_failed = models.BooleanField()
+    latency_us = models.BigIntegerField()
     position = models.BigIntegerField(null=True)
     request_id = models.UUIDField(null=True)
     score = models.FloatField(null=True)
@@ -116,6 +150,9 @@ class Unit(models.Model):
             models.UniqueConstraint(fields=("test", "digest"), name="abtests_unit_digest"),
             models.UniqueConstraint(fields=("test", "position"), name="abtests_unit_position"),
         )
+
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.digest}"
 
 
 class Point(models.Model):
@@ -133,3 +170,6 @@ class Point(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("test", "arm", "labels"), name="abtests_point"),)
+
+    def __str__(self) -> str:
+        return f"{self.test_id}: arm {self.arm} after {self.labels} labels"

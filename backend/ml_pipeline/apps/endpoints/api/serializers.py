@@ -178,6 +178,7 @@ class HistoryStepSerializer(serializers.ModelSerializer[MLAlgorithmStatus]):
     algorithm = serializers.CharField(source="parent_mlalgorithm.name")
     version = serializers.CharField(source="parent_mlalgorithm.version")
     active = serializers.BooleanField()
+    abtest = serializers.IntegerField(source="test_id", allow_null=True)
 
     class Meta:
         model = MLAlgorithmStatus
@@ -188,6 +189,8 @@ class HistoryStepSerializer(serializers.ModelSerializer[MLAlgorithmStatus]):
             "version",
             "status",
             "active",
+            "abtest",
+            "arm",
             "reason",
             "created_by",
             "created_at",
