@@ -29,9 +29,11 @@ THEIRS = {
     "team": "rivals",
     "username": "rita-of-rivals",
     "request": "07000005-0000-7000-8000-000000000000",
+    "archived": 7_200_002,
+    "abtest": 7_500_001,
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
-MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|07000005", re.IGNORECASE)
+MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7200002|07000005", re.IGNORECASE)
 # Of the same kind, and of nobody.
 NOBODYS = {
     "endpoint": "nobody_wine",
@@ -44,6 +46,8 @@ NOBODYS = {
     "team": "nobody",
     "username": "rita-of-nobody",
     "request": "08000005-0000-7000-8000-000000000000",
+    "archived": 8_000_006,
+    "abtest": 8_000_005,
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -54,6 +58,8 @@ OURS = {
     "tag": "review",
     "team": "default",
     "username": "vera-viewer",
+    "archived": 6_200_001,
+    "abtest": 6_500_001,
 }
 
 _MAKE = f"""
@@ -61,11 +67,14 @@ import django, json
 django.setup()
 from django.contrib.auth.models import User
 from django.utils import timezone
+from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.accounts import keys, teams
 from ml_pipeline.apps.accounts.models import ApiKey, Team
 from ml_pipeline.apps.endpoints import aliases, endpoints, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLAlgorithm, MLAlgorithmStatus, MLRequest
-theirs, password, person = {THEIRS!r}, {PASSWORD!r}, {PERSON!r}
+from ml_pipeline.stats.courses import Course
+from ml_pipeline.stats.plans import Plan
+theirs, ours_too, password, person = {THEIRS!r}, {OURS!r}, {PASSWORD!r}, {PERSON!r}
 ours = Team.objects.get(name="default")
 rivals = teams.create(theirs["team"], {{}}, actor="tests")
 for role in {ROLES!r}:
@@ -87,6 +96,26 @@ aliases.put(endpoint, theirs["alias"], row, actor="rita-of-rivals")
 tags.put(row, theirs["tag"], "rivals value", actor="rita-of-rivals")
 aliases.put(Endpoint.objects.get(pk=1), "candidate", MLAlgorithm.objects.get(pk=1), actor="tests")
 tags.put(MLAlgorithm.objects.get(pk=1), "review", "", actor="tests")
+def archived(pk, one, name):
+    one.pk, one._state.adding, one.name = pk, True, name
+    one.save()
+    statuses.begin(one, actor="tests", reason="")
+    statuses.archive(one, actor="tests")
+    return one
+def ended(pk, endpoint, title, *arms):
+    test = ABTest.objects.create(
+        pk=pk, title=title, parent_endpoint=endpoint, state="finished", created_by="tests", created_at=timezone.now(),
+        ended_at=timezone.now(), metric={{"name": "accuracy", "cap": None, "low": None, "high": None}},
+        plan={{**dict.fromkeys(("alpha", "harm_alpha"), 0.05), **dict.fromkeys(("margin", "min_time_s"), 0.0),
+              "min_labels": 0, "max_labels": None, "max_time_s": None, "weights": [1, 1], "guardrails": []}},
+        promotes=True, salt="00" * 32, course=Course(Plan()).state())
+    for number, arm in enumerate(arms):
+        Arm.objects.create(test=test, number=number, parent_mlalgorithm=arm, weight=1)
+ours_one = MLAlgorithm.objects.get(pk=1)
+ended(ours_too["abtest"], ours_one.parent_endpoint, "ours", ours_one,
+      archived(ours_too["archived"], MLAlgorithm.objects.get(pk=1), "archived_tree"))
+ended(theirs["abtest"], endpoint, "rivals test", row,
+      archived(theirs["archived"], MLAlgorithm.objects.get(pk=row.pk), "rivals_archived"))
 MLRequest.objects.create(
     pk=theirs["request"], parent_mlalgorithm=row, outcome="ok", revision=1, batch_id=0, position=0,
     input_data=json.dumps(person), full_response='{{"label": "rivals answer"}}', response="<=50K", latency_us=1,

@@ -79,7 +79,7 @@ class ABTest(models.Model):
 class Arm(models.Model):
     """One algorithm in a test, by its number; 0 is the champion. `weight` is its share, in proportion.
 
-    `withdrawal` says of a challenger that did harm when it left: after how many `units` and `observations`, after
+    `withdrawal` says of a challenger that is withdrawn when it left: after how many `units` and `observations`, after
     `elapsed_s` seconds, and which `gates` failed.
     """
 
@@ -87,6 +87,8 @@ class Arm(models.Model):
     number = models.SmallIntegerField()
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="arms")
     weight = models.FloatField()
+    # A challenger that did harm: its units are answered by the champion and do not count any more.
+    is_withdrawn = models.BooleanField(default=False)
     withdrawal = models.JSONField(null=True)
 
     class Meta:

@@ -17,7 +17,8 @@ _OF_TASK: Final[Mapping[Task, tuple[str, ...]]] = {
     "classification": ("accuracy", "brier", "log_loss"),
     "regression": ("absolute_error", "squared_error", "reward"),
 }
-_NUMBERS = ("alpha", "harm_alpha", "margin", "min_labels", "max_labels", "min_time_s", "max_time_s")
+# What a plan has in numbers.
+NUMBERS = ("alpha", "harm_alpha", "margin", "min_labels", "max_labels", "min_time_s", "max_time_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Terms:
         plan = self.plan
         return {
             "weights": list(plan.weights),
-            **{name: getattr(plan, name) for name in _NUMBERS},
+            **{name: getattr(plan, name) for name in NUMBERS},
             "guardrails": [
                 {
                     "name": guardrail.name,
@@ -63,7 +64,7 @@ class Terms:
             weights=tuple(plan_json["weights"]),
             is_binary=metric.is_binary,
             guardrails=tuple(Guardrail(one["name"], one["margin"], one["alpha"]) for one in guardrails),
-            **{name: plan_json[name] for name in _NUMBERS},
+            **{name: plan_json[name] for name in NUMBERS},
         )
         return cls(metric, plan, next((one["objective_us"] for one in guardrails if one["name"] == SLOW), None))
 

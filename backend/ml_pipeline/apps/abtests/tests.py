@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 
 from ml_pipeline.apps.abtests import terms
-from ml_pipeline.apps.abtests.models import ABTest, Arm, State
+from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.endpoints import changes, endpoints, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus
 from ml_pipeline.apps.events import revisions
@@ -31,24 +32,21 @@ class Entrant(NamedTuple):
 
 
 class RunningArm(NamedTuple):
-    """An arm that answers."""
+    """One arm of a running test. Its share is its own also once it is withdrawn: no unit may move."""
 
     number: int
     algorithm_id: int
     weight: float
+    is_withdrawn: bool
 
 
-class Running(NamedTuple):
-    """What answering needs to know of a running test.
-
-    `weights` are of all arms, by number: units are assigned by them as long as the test runs. `arms` are those that
-    answer: the units of one that was withdrawn go to the champion and are not counted.
-    """
+@dataclass(frozen=True, slots=True)
+class RunningTest:
+    """A test that runs on `endpoint`, with its arms in the order of their numbers, the champion first."""
 
     id: int
     endpoint: str
     salt: str
-    weights: tuple[float, ...]
     arms: tuple[RunningArm, ...]
 
 
@@ -107,23 +105,31 @@ def of_pair(first: MLAlgorithm, second: MLAlgorithm) -> list[Entrant]:
     return [Entrant(second), Entrant(first)] if is_second else [Entrant(first), Entrant(second)]
 
 
-def running() -> list[Running]:
-    """All tests that run."""
-    tests = ABTest.objects.filter(state=State.RUNNING).select_related("parent_endpoint").prefetch_related("arms")
-    return [_running(test) for test in tests.defer("course").order_by("pk")]
+def running() -> list[RunningTest]:
+    """All tests that run now."""
+    found: dict[tuple[int, str, str], list[RunningArm]] = {}
+    rows = (
+        Arm.objects.filter(test__running_of__isnull=False)
+        .order_by("test_id", "number")
+        .values_list(
+            "test_id",
+            "test__running_of__name",
+            "test__salt",
+            "number",
+            "parent_mlalgorithm_id",
+            "weight",
+            "is_withdrawn",
+        )
+    )
+    for row in rows:
+        found.setdefault(row[:3], []).append(RunningArm(*row[3:]))
+    return [RunningTest(*test, tuple(arms)) for test, arms in found.items()]
 
 
 def locked(test_id: int) -> tuple[Endpoint, ABTest]:
     """The test and its endpoint, both locked until the caller's transaction ends: first the endpoint, as everywhere."""
     endpoint_id = ABTest.objects.values_list("parent_endpoint_id", flat=True).get(pk=test_id)
     return endpoints.locked(endpoint_id), ABTest.objects.select_for_update().get(pk=test_id)
-
-
-def _running(test: ABTest) -> Running:
-    arms = list(test.arms.all())
-    answering = (RunningArm(arm.number, arm.parent_mlalgorithm_id, arm.weight) for arm in arms if not arm.withdrawal)
-    weights = tuple(arm.weight for arm in arms)
-    return Running(test.pk, test.parent_endpoint.name, test.salt, weights, tuple(answering))
 
 
 def _task(entrants: Sequence[Entrant]) -> Any:

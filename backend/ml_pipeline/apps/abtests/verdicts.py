@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ml_pipeline.apps.abtests import certificates
+from ml_pipeline.apps.abtests import certificates, outlook
 from ml_pipeline.apps.abtests.models import Result, State
 from ml_pipeline.apps.abtests.standings import Standing
 from ml_pipeline.apps.endpoints import changes, statuses
@@ -73,7 +73,8 @@ def _withdraw(standing: Standing, number: int, decision: Decision, elapsed_s: fl
         "gates": [asdict(gate) for gate in failed],
     }
     tally.withdraw(number)
-    arm.save(update_fields=["withdrawal"])
+    arm.is_withdrawn = True
+    arm.save(update_fields=["is_withdrawn", "withdrawal"])
     reason = f"A/B test {standing.test.pk}: {', '.join(gate.name for gate in failed)}"
     statuses.leave_test(arm.parent_mlalgorithm, actor=actor, reason=reason)
     _record("abtest.withdrawn", standing, actor, arm=number, algorithm=arm.parent_mlalgorithm_id, **arm.withdrawal)
@@ -98,7 +99,7 @@ def _end(
     tally.mark()
     result = result or _result(standing, decision)
     winner = decision.arm if result is Result.PROMOTED and decision.arm is not None else 0
-    test.summary = _summary(standing, decision, result, winner)
+    test.summary = _summary(standing, decision, result, winner, elapsed_s)
     why = f"A/B test {test.pk} {result.label.lower()}" + (f": {reason}" if reason else "")
     step = statuses.end_test(standing.endpoint, test.pk, winner, actor=actor, reason=why)
     test.state, test.running_of, test.ended_at, test.result = State.FINISHED, None, standing.moment, result
@@ -125,7 +126,7 @@ def _result(standing: Standing, decision: Decision) -> Result:
     return Result.STAYED if remaining else Result.HARMFUL
 
 
-def _summary(standing: Standing, decision: Decision, result: Result, winner: int) -> str:
+def _summary(standing: Standing, decision: Decision, result: Result, winner: int, elapsed_s: float) -> str:
     one = standing.arms[winner].parent_mlalgorithm
     if result is Result.PROMOTED:
         return f"{one} was shown to be better and is in production."
@@ -136,7 +137,9 @@ def _summary(standing: Standing, decision: Decision, result: Result, winner: int
         return f"{one} stays in production: every challenger did harm and was withdrawn."
     if result is Result.ROLLED_BACK:
         return f"{one} is back in production: the endpoint was rolled back."
-    return f"{one} stays in production: {why_not(standing, decision)}."
+    missing = outlook.of(standing.tally, elapsed_s).labels
+    more = "" if missing is None else f" If answers stay as they were, {missing:,} more labels would do on average."
+    return f"{one} stays in production: {why_not(standing, decision)}.{more}"
 
 
 def why_not(standing: Standing, decision: Decision) -> str:
