@@ -74,6 +74,7 @@ OPERATIONS = [
         {"title": "tests", "parent_mlalgorithm_1": "{algorithm}", "parent_mlalgorithm_2": "{archived}"},
     ),
     Operation("GET", "/abtests/{abtest}", "read"),
+    Operation("GET", "/abtests/{abtest}/verification", "read"),
     Operation("POST", "/abtests/{abtest}/stop", "manage", {"reason": "tests"}),
     Operation("POST", "/stop_ab_test/{abtest}", "manage", {"reason": "tests"}),
     Operation("GET", "/teams", "read", is_of_all=True),

@@ -193,3 +193,16 @@ class TestDetailSerializer(TestSerializer):
     def get_certificate(self, test: ABTest) -> Any:
         """The decision with all that it rests on; null while it runs."""
         return None if test.certificate is None else json.loads(test.certificate)
+
+
+class VerificationSerializer(serializers.Serializer[Any]):
+    """What the verification of a certificate found (`verification.Report`)."""
+
+    is_verified = serializers.BooleanField()
+    requests = serializers.IntegerField()
+    units = serializers.IntegerField()
+    observations = serializers.IntegerField()
+    uncounted = serializers.IntegerField()
+    problems = serializers.ListField(child=serializers.CharField())
+    more_problems = serializers.IntegerField()
+    if_corrected = serializers.DictField(allow_null=True)

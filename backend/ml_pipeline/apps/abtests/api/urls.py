@@ -13,5 +13,6 @@ urlpatterns = [
     path("abtests", views.TestList.as_view(), name="abtests"),
     path("abtests/<id:pk>", views.TestDetail.as_view(), name="abtest"),
     path("abtests/<id:pk>/stop", views.TestStop.as_view(), name="abtest-stop"),
+    path("abtests/<id:pk>/verification", views.TestVerification.as_view(), name="abtest-verification"),
     path("stop_ab_test/<id:pk>", views.TestStopByOldName.as_view(), name="stop-ab-test"),
 ]

@@ -1,4 +1,4 @@
-"""Views of A/B tests: their list, one of them, and its stop."""
+"""Views of A/B tests: their list, one of them, its stop, and the verification of its certificate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ml_pipeline.apps.abtests import ends, tests
-from ml_pipeline.apps.abtests.api.serializers import NewTestSerializer, TestDetailSerializer, TestSerializer
+from ml_pipeline.apps.abtests import ends, tests, verification
+from ml_pipeline.apps.abtests.api.serializers import (
+    NewTestSerializer,
+    TestDetailSerializer,
+    TestSerializer,
+    VerificationSerializer,
+)
 from ml_pipeline.apps.abtests.models import ABTest, Result, State
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints.api import waiting
@@ -106,14 +111,10 @@ class TestStop(SeesOwn, generics.GenericAPIView[ABTest]):
     def stopped(self, request: Request, pk: int) -> dict[str, Any]:
         """The record of the test, which is over. Raises NotFound, Forbidden."""
         refuse_unknown(request, {waiting.PARAMETER})
-        grant = grant_of(request)
-        test = ABTest.objects.seen_by(grant).select_related("parent_endpoint").filter(pk=pk).first()
-        if test is None:
-            raise NotFound(f"There is no A/B test with the id {pk}.")
-        grant.demand("manage", test.parent_endpoint.team_id)
+        test = _seen(pk, request, "manage")
         body = ReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        ends.stop(test, actor=grant.actor, reason=body.validated_data["reason"])
+        ends.stop(test, actor=grant_of(request).actor, reason=body.validated_data["reason"])
         return _record(pk)
 
 
@@ -125,6 +126,30 @@ class TestStopByOldName(TestStop):
     def post(self, request: Request, pk: int) -> Response:
         """The test, which is over."""
         return Response({"message": "AB Test finished.", **self.stopped(request, pk)})
+
+
+class TestVerification(SeesOwn, generics.GenericAPIView[ABTest]):
+    """The certificate of a test, recomputed from the log."""
+
+    __test__ = False
+
+    queryset = _TESTS
+    serializer_class = VerificationSerializer
+    scopes = {"GET": "read"}
+
+    def get(self, request: Request, pk: int) -> Response:
+        """What was found. It goes through all requests of the test. 409 while it runs."""
+        refuse_unknown(request, set())
+        return Response(verification.verified(_seen(pk, request, "read")).to_json())
+
+
+def _seen(pk: int, request: Request, scope: str) -> ABTest:
+    grant = grant_of(request)
+    test = ABTest.objects.seen_by(grant).select_related("parent_endpoint").filter(pk=pk).first()
+    if test is None:
+        raise NotFound(f"There is no A/B test with the id {pk}.")
+    grant.demand(scope, test.parent_endpoint.team_id)
+    return test
 
 
 def _record(test_id: int) -> dict[str, Any]:
