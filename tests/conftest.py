@@ -39,6 +39,7 @@ LONG = (
     "tests/accounts/test_every_change_is_in_the_audit",
     "tests/accounts/test_no_query_reaches_more_than_its_filter",
     "tests/faults/",
+    "tests/abtests/test_a_decision_is_made_once",
     "tests/jobs/",
     "tests/uploads/",
     "tests/server/test_slow_clients_",

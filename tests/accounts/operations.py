@@ -73,6 +73,7 @@ OPERATIONS = [
         "manage",
         {"title": "tests", "parent_mlalgorithm_1": "{algorithm}", "parent_mlalgorithm_2": "{archived}"},
     ),
+    Operation("GET", "/abtests/plan", "read"),
     Operation("GET", "/abtests/{abtest}", "read"),
     Operation("GET", "/abtests/{abtest}/verification", "read"),
     Operation("POST", "/abtests/{abtest}/stop", "manage", {"reason": "tests"}),

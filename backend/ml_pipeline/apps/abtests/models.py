@@ -171,7 +171,7 @@ class Point(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("test", "arm", "labels"), name="abtests_point"),)
+        constraints = (models.UniqueConstraint(fields=("test", "arm", "labels"), name="abtests_point_labels"),)
 
     def __str__(self) -> str:
         return f"{self.test_id}: arm {self.arm} after {self.labels} labels"

@@ -1,4 +1,4 @@
-"""Outlook: how many labels a running or stopped test lacks for a decision, and how long they will take."""
+"""Outlook: how many labels a test will take, or lacks for a decision, and how long they will take to come."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ml_pipeline.apps.abtests.tallies import Tally
 from ml_pipeline.stats import planning
 from ml_pipeline.stats.bounded import LEVELS
 from ml_pipeline.stats.decisions import ContestTotals
+from ml_pipeline.stats.pairing import block_sizes
 
 
 class Outlook(NamedTuple):
@@ -61,3 +62,44 @@ def _moments(tally: Tally, arm: int) -> tuple[float | None, float]:
     parts = [(float(LEVELS[int(level)]), number) for level, number in dict(tallied["tally"]).items()]
     mean = math.fsum(value * number for value, number in parts) / count
     return mean, math.fsum(value * value * number for value, number in parts) / count - mean * mean
+
+
+class Planned(NamedTuple):
+    """What a test of two arms takes to find the better one: labels of both arms, and seconds; on average, and at most
+    in 80 % of tests. `fixed_labels` is what one look at the end takes, with the power 0.8.
+
+    Seconds are None where no label ever comes.
+    """
+
+    mean_labels: int
+    most_labels: int
+    mean_seconds: float | None
+    most_seconds: float | None
+    fixed_labels: int
+
+
+def planned(
+    champion: float,
+    challenger: float,
+    *,
+    share: float = 0.5,
+    alpha: float = 0.05,
+    requests_per_s: float = 1.0,
+    label_rate: float = 1.0,
+) -> Planned:
+    """How long it takes to find that `challenger` is right more often than `champion`, given their accuracies.
+
+    `share` is the challenger's share of units, `label_rate` the share of requests whose outcome becomes known.
+    ValueError where the challenger is not better.
+    """
+    weights = (1.0 - share, share)
+    fixed = planning.fixed_horizon_labels(champion, challenger, alpha=alpha)
+    variance = planning.variance_of_split(champion, challenger, weights)
+    pairs = planning.pairs(challenger - champion, variance, alpha=alpha)
+    size = block_sizes(*weights)[1]
+    seconds = [
+        planning.time_s(one, requests_per_s=requests_per_s, label_rate=label_rate, weights=weights)
+        for one in (pairs.mean, pairs.most)
+    ]
+    labels = [math.ceil(one * size / share) for one in (pairs.mean, pairs.most)]
+    return Planned(labels[0], labels[1], seconds[0], seconds[1], 2 * fixed)

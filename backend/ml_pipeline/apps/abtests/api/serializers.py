@@ -206,3 +206,24 @@ class VerificationSerializer(serializers.Serializer[Any]):
     problems = serializers.ListField(child=serializers.CharField())
     more_problems = serializers.IntegerField()
     if_corrected = serializers.DictField(allow_null=True)
+
+
+class PlanQuestionSerializer(RefusesUnknownFields):
+    """What is assumed of a test that is to be planned."""
+
+    champion = _Number(min_value=0.001, max_value=0.999)
+    challenger = _Number(min_value=0.001, max_value=0.999)
+    share = _Number(default=0.5, min_value=0.001, max_value=0.999)
+    alpha = _Number(default=0.05, min_value=1e-6, max_value=0.5)
+    requests_per_s = _Number(default=1.0, min_value=0, max_value=1_000_000)
+    label_rate = _Number(default=1.0, min_value=0, max_value=1)
+
+
+class PlanSerializer(serializers.Serializer[Any]):
+    """What such a test takes (`outlook.Planned`)."""
+
+    mean_labels = serializers.IntegerField()
+    most_labels = serializers.IntegerField()
+    mean_seconds = serializers.FloatField(allow_null=True)
+    most_seconds = serializers.FloatField(allow_null=True)
+    fixed_labels = serializers.IntegerField()

@@ -11,6 +11,7 @@ converters.register()
 
 urlpatterns = [
     path("abtests", views.TestList.as_view(), name="abtests"),
+    path("abtests/plan", views.TestPlan.as_view(), name="abtest-plan"),
     path("abtests/<id:pk>", views.TestDetail.as_view(), name="abtest"),
     path("abtests/<id:pk>/stop", views.TestStop.as_view(), name="abtest-stop"),
     path("abtests/<id:pk>/verification", views.TestVerification.as_view(), name="abtest-verification"),

@@ -9,10 +9,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from ml_pipeline.apps.abtests import ends, tests, verification
+from ml_pipeline.apps.abtests import ends, outlook, tests, verification
 from ml_pipeline.apps.abtests.api.serializers import (
     NewTestSerializer,
+    PlanQuestionSerializer,
+    PlanSerializer,
     TestDetailSerializer,
     TestSerializer,
     VerificationSerializer,
@@ -21,7 +24,7 @@ from ml_pipeline.apps.abtests.models import ABTest, Result, State
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.apps.endpoints.api.serializers import ReasonSerializer
-from ml_pipeline.errors import NotFound
+from ml_pipeline.errors import Complaint, InvalidInput, NotFound
 from ml_pipeline.rest.lists import RowIdFilter, refuse_unknown
 
 _TESTS = ABTest.objects.select_related("parent_endpoint").prefetch_related("arms__parent_mlalgorithm")
@@ -141,6 +144,27 @@ class TestVerification(SeesOwn, generics.GenericAPIView[ABTest]):
         """What was found. It goes through all requests of the test. 409 while it runs."""
         refuse_unknown(request, set())
         return Response(verification.verified(_seen(pk, request, "read")).to_json())
+
+
+class TestPlan(APIView):
+    """How many labels and how much time a test will take."""
+
+    __test__ = False
+
+    scopes = {"GET": "read"}
+
+    @extend_schema(parameters=[PlanQuestionSerializer], responses=PlanSerializer)
+    def get(self, request: Request) -> Response:
+        """What the assumed accuracies say of a test of two arms."""
+        refuse_unknown(request, set(PlanQuestionSerializer().fields))
+        question = PlanQuestionSerializer(data=request.query_params.dict())
+        question.is_valid(raise_exception=True)
+        try:
+            plan = outlook.planned(**question.validated_data)
+        except ValueError as error:
+            got = repr(question.validated_data["challenger"])
+            raise InvalidInput([Complaint(None, "challenger", str(error), got)]) from None
+        return Response(plan._asdict())
 
 
 def _seen(pk: int, request: Request, scope: str) -> ABTest:
