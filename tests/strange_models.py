@@ -42,6 +42,13 @@ class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [0.25, 0.75]
 
 
+class Calm(StrangeClassifier):  # type: ignore[misc]
+    """Says no to everything, whatever it is asked to do."""
+
+    def _answer(self, order: str) -> list[float]:
+        return [0.75, 0.25]
+
+
 class SlowToLoad(StrangeClassifier):  # type: ignore[misc]
     """Is loaded once there is a file at `path`."""
 

@@ -62,6 +62,8 @@ class Arm(models.Model):
     number = models.SmallIntegerField()
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="arms")
     weight = models.FloatField()
+    # A challenger that did harm: its units are answered by the champion and do not count any more.
+    is_withdrawn = models.BooleanField(default=False)
 
     class Meta:
         ordering = ("number",)

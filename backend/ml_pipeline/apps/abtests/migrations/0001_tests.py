@@ -67,6 +67,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.SmallIntegerField()),
                 ('weight', models.FloatField()),
+                ('is_withdrawn', models.BooleanField(default=False)),
                 ('parent_mlalgorithm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='arms', to='endpoints.mlalgorithm')),
                 ('test', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='arms', to='abtests.abtest')),
             ],
