@@ -99,8 +99,7 @@ class Trials:
             until = tested.latest + (GRACE_S if is_running else 0.0)
             if now < until:
                 return None
-            given_up = [self._batcher.give_up(one) for one in pending]
-            if any(given_up):
+            if sum(self._batcher.give_up(one) for one in pending):
                 tested.end()
                 return DeadlineExceeded(f"The algorithm did not answer within {self._deadline_s:g} s.")
         if now < until + COMMIT_S:
@@ -152,7 +151,7 @@ class Trials:
             if not attempt.is_challenger:
                 raise
             with attempt.tested.lock:
-                if attempt.tested.is_over:
+                if attempt not in attempt.tested.attempts:
                     return
                 stand_in = attempt.tested.replace(attempt)
             self._ask(stand_in, may_serve=self._registry.is_quick(stand_in.route.algorithm_id))
