@@ -134,4 +134,4 @@ class Point(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("test", "arm", "labels"), name="abtests_point"),)
+        constraints = (models.UniqueConstraint(fields=("test", "arm", "labels"), name="abtests_point_labels"),)

@@ -91,7 +91,7 @@ class Migration(migrations.Migration):
                 ('test', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='points', to='abtests.abtest')),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('test', 'arm', 'labels'), name='abtests_point')],
+                'constraints': [models.UniqueConstraint(fields=('test', 'arm', 'labels'), name='abtests_point_labels')],
             },
         ),
         migrations.CreateModel(
