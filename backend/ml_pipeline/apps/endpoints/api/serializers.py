@@ -223,6 +223,7 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
     input_data = serializers.SerializerMethodField()
     full_response = serializers.SerializerMethodField()
     feedback = _Outcome(read_only=True, allow_null=True)
+    abtest = serializers.IntegerField(source="test_id", read_only=True, allow_null=True)
 
     class Meta:
         model = MLRequest
@@ -237,6 +238,8 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
             "feedback",
             "latency_us",
             "unit",
+            "abtest",
+            "arm",
             "revision",
             "created_at",
         )
