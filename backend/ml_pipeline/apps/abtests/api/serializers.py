@@ -90,7 +90,7 @@ class NewTestSerializer(RefusesUnknownFields):
             expected = "either arms, or parent_mlalgorithm_1 and parent_mlalgorithm_2"
             raise InvalidInput([Complaint(None, "arms", expected, "both" if any(pair) else "neither")])
         if "arms" in given:
-            return [Entrant(**dict(one)) for one in given["arms"]]
+            return [Entrant(one["parent_mlalgorithm"], one["weight"]) for one in given["arms"]]
         for name, one in zip(("parent_mlalgorithm_1", "parent_mlalgorithm_2"), pair, strict=True):
             if one is None:
                 raise InvalidInput([Complaint(None, name, "an algorithm's id", "nothing")])
