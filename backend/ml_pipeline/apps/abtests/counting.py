@@ -95,7 +95,8 @@ def fold(standing: Standing, bound: Bound | None = None) -> bool:
     _count_labels(standing, taken.labels)
     if standing.is_running and not taken.is_more:
         verdicts.look(standing, is_caught_up=True)
-    if standing.is_running or standing.test.is_corrected != before:
+    is_moved = standing.is_running and bool(taken.answers or taken.labels)
+    if is_moved or standing.test.is_corrected != before:
         standing.save()
     return taken.is_more
 
