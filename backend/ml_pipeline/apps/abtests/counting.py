@@ -166,7 +166,7 @@ def _count_labels(standing: Standing, request_ids: Sequence[UUID]) -> None:
                 verdicts.look(standing)
         elif unit.request_id == request_id:
             standing.test.is_corrected = True
-    Unit.objects.bulk_update(changed, ["position", "request_id", "score"], batch_size=100)
+    _write(changed)
 
 
 def _observe(standing: Standing, unit: Unit, request: MLRequest, outcomes: Mapping[UUID, Any]) -> bool:
@@ -177,3 +177,17 @@ def _observe(standing: Standing, unit: Unit, request: MLRequest, outcomes: Mappi
     standing.tally.advance(unit.digest, unit.arm, request.pk, score)
     unit.position, unit.request_id, unit.score = standing.tally.observations, request.pk, score
     return True
+
+
+def _write(units: Sequence[Unit]) -> None:
+    """Their observations are in the database. Django's `bulk_update` takes 2 ms a row, nearly all of it Python's."""
+    if not units:
+        return
+    quoted: Any = connection.ops.quote_name
+    meta: Any = Unit._meta
+    columns = [meta.get_field(name) for name in ("position", "request_id", "score", "id")]
+    values = [[one.get_db_prep_save(getattr(unit, one.attname), connection) for one in columns] for unit in units]
+    position, request_id, score, key = (quoted(one.column) for one in columns)
+    changes = f"{position} = %s, {request_id} = %s, {score} = %s"
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {quoted(meta.db_table)} SET {changes} WHERE {key} = %s", values)  # noqa: S608
