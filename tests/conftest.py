@@ -40,6 +40,7 @@ LONG = (
     "tests/accounts/test_no_query_reaches_more_than_its_filter",
     "tests/faults/",
     "tests/abtests/test_a_decision_is_made_once",
+    "tests/abtests/test_three_hundred_tests_",
     "tests/abtests/test_the_status_of_a_large_test_",
     "tests/jobs/",
     "tests/uploads/",

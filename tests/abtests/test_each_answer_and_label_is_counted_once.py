@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import random
-from dataclasses import asdict
-from typing import Any
 from uuid import uuid4
 
 import pytest
+import simulations
 from django.db import transaction
 from logged import answered, folded, in_production, of_arm, started, told
 
-from ml_pipeline.apps.abtests import certificates, counting, ends, standings, verification
+from ml_pipeline.apps.abtests import counting, ends, standings, verification
 from ml_pipeline.apps.abtests.models import ABTest, Arm, UncountedAnswers, UncountedLabel, Unit
-from ml_pipeline.apps.abtests.terms import Terms
 from ml_pipeline.apps.endpoints.models import Feedback, MLRequest
-from ml_pipeline.stats.courses import Course
-from ml_pipeline.stats.decisions import Outcome
 
 pytestmark = pytest.mark.django_db
 
@@ -138,57 +133,10 @@ def test_a_guardrail_is_watched_without_labels() -> None:
     assert report.is_verified, report.problems
 
 
-def simulated(test: ABTest, accuracies: tuple[float, float], labels: int, draw: random.Random) -> ABTest:
-    """`labels` answers of arms that are right so often, their outcomes late and in bulk; folded whenever it happens."""
-    waiting: list[tuple[MLRequest, str]] = []
-    while labels and ABTest.objects.get(pk=test.pk).certificate is None:
-        size = min(draw.randint(1, 60), labels)
-        labels -= size
-        for row in answered(test, ["yes"] * size):
-            waiting.append((row, "yes" if draw.random() < accuracies[row.arm or 0] else "no"))
-        draw.shuffle(waiting)
-        late = draw.randint(0, len(waiting))
-        for value in ("yes", "no"):
-            told([row for row, outcome in waiting[late:] if outcome == value], value)
-        waiting = waiting[:late]
-        if draw.random() < 0.7:
-            folded(test)
-    return folded(test)
-
-
-def course_of(test: ABTest) -> tuple[Course, Any]:
-    """The pure functions, told of the same observations one by one, until they decide; and their decision."""
-    course, certificate = Course(Terms.from_json(test.metric, test.plan).plan), json.loads(test.certificate or "{}")
-    for arm in Unit.objects.filter(test=test).order_by("id").values_list("arm", flat=True):
-        course.assign(arm)
-    elapsed_s = certificate["totals"]["elapsed_s"]
-    observed = Unit.objects.filter(test=test, position__isnull=False).order_by("position")
-    decision = course.decision(elapsed_s)
-    for arm, score in observed.values_list("arm", "score"):
-        assert decision.outcome is Outcome.UNDECIDED
-        course.advance(arm, score)
-        decision = course.decision(elapsed_s)
-        if decision.outcome is Outcome.HARM and decision.arm is not None:
-            course.withdraw(decision.arm)
-            decision = course.decision(elapsed_s)
-    return course, decision
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_decisions_are_those_of_the_pure_functions_on_the_same_data(seed: int) -> None:
-    draw = random.Random(seed)
     accuracies = ((0.7, 0.7), (0.6, 0.95), (0.9, 0.5))[seed % 3]
-    test = simulated(started(max_labels=300), accuracies, 1_000, draw)
-    course, decision = course_of(test)
-    certificate = json.loads(test.certificate or "")
-    # At no observation before the last had it been decided.
-    assert decision.outcome in (Outcome.STAY, Outcome.PROMOTE)
-    assert certificate["decision"] == json.loads(certificates.exact(asdict(decision)))
-    elapsed_s = certificate["totals"]["elapsed_s"]
-    assert certificate["totals"] == json.loads(certificates.exact(asdict(course.totals(elapsed_s))))
-    assert in_production() == ["2" if decision.outcome is Outcome.PROMOTE else "1"]
-    report = verification.verified(test)
-    assert report.is_verified, report.problems
+    simulations.compare(simulations.run(started(max_labels=300), accuracies, 1_000, random.Random(seed)))
 
 
 def test_what_was_changed_afterwards_is_found() -> None:
