@@ -2,7 +2,7 @@
 
     python benchmarks/abtest_cost.py [--rounds 300] [--requests 100] [--list ROWS] [--json]
 
-Drives the ASGI door in this process, 32 requests at once, on a home whose income classifier has two versions of the same
+Drives the ASGI door in this process, 32 requests at once, on a home whose income classifier has two versions of one
 decision tree; each prediction is decoded, answered and committed as ever. In short turns with the test, where each
 request goes to the arm of its id, and with its champion in production alone, so that what else the machine does falls
 on both alike; prints the medians of the processor's time a request, and the median over all pairs of neighbouring turns
@@ -58,8 +58,7 @@ async def main():
     await round_of(20)
     tested = keeper.snapshot
     ((name, trial),) = tested.trials.items()
-    routes = (*tested.endpoints[name], dataclasses.replace(trial.champion, status="production"))
-    routes = tuple(route for route in routes if route is not trial.champion)
+    routes = (dataclasses.replace(trial.champion, status="production"),)
     plain = dataclasses.replace(tested, endpoints={**tested.endpoints, name: routes}, trials={}, _found={})
     found = {"with": [], "without": []}
     for number in range(2 * rounds + 8):

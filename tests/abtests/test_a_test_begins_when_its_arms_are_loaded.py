@@ -1,4 +1,4 @@
-"""A test begins, in each process, when all of its arms are loaded; until then the champion answers, and none is counted."""
+"""A test begins, in each process, when all of its arms are loaded; until then the champion answers, uncounted."""
 
 from __future__ import annotations
 
