@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ PATIENCE_S = 30.0
 
 
 class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Does what its one feature says: `fine`, `raise`, `raise TEXT`, `nan`, or `wait PATH`: for a file there."""
+    """Does what its one feature says: `fine`, `raise`, `raise TEXT`, `nan`, `die`, or `wait PATH`: for a file there."""
 
     classes_ = np.array(["no", "yes"])
     # As of a model that was fitted on a DataFrame.
@@ -33,6 +34,8 @@ class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("asked to raise, with a secret in the message: hunter2")
         if order.startswith("raise "):
             raise ValueError(order[6:])
+        if order == "die":
+            os._exit(1)
         if order == "nan":
             return [float("nan"), 0.5]
         if order.startswith("wait "):
@@ -40,6 +43,13 @@ class StrangeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             while not Path(order[5:]).exists() and time.monotonic() < until:
                 time.sleep(0.01)
         return [0.25, 0.75]
+
+
+class Calm(StrangeClassifier):  # type: ignore[misc]
+    """Says no to everything, whatever it is asked to do."""
+
+    def _answer(self, order: str) -> list[float]:
+        return [0.75, 0.25]
 
 
 class SlowToLoad(StrangeClassifier):  # type: ignore[misc]

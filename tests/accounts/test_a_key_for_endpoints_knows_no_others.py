@@ -25,6 +25,8 @@ SIBLINGS: dict[str, Any] = {
     "alias": "sibling-alias",
     "tag": "sibling-tag",
     "request": "07500005-0000-7000-8000-000000000000",
+    "archived": 7_500_004,
+    "abtest": 7_500_005,
 }
 # A key knows no team's people and no keys, and these are not what is asked about here.
 NAMES: dict[str, Any] = {"team": "nobody", "username": "nobody", "key": 8_000_004}

@@ -25,6 +25,7 @@ from ml_pipeline.apps.events.models import Event
 UPLOAD = ("POST", "/mlalgorithms")
 # Predictions and feedback have logs of their own, and far too many rows for the audit.
 LOGGED_ELSEWHERE = ("predict", "feedback")
+TWO_ARMS = {"title": "tests", "parent_mlalgorithm_1": "{first}", "parent_mlalgorithm_2": "{algorithm}"}
 # In an order in which each succeeds: method, route, body, the events that it leaves, and the name for the id in the
 # reply. Each is asked twice: the second time it is refused, or changes nothing.
 STEPS: list[tuple[str, str, Any, list[str], str]] = [
@@ -57,6 +58,14 @@ STEPS: list[tuple[str, str, Any, list[str], str]] = [
         for which in ("{first}", "{algorithm}")
     ),
     ("POST", "/endpoints/{endpoint}/rollback", {"reason": "tests"}, ["endpoint.rolled_back"], ""),
+    *(
+        step
+        for stop in ("/abtests/{abtest}/stop", "/stop_ab_test/{abtest}")
+        for step in (
+            ("POST", "/abtests", TWO_ARMS, ["abtest.started"], "abtest"),
+            ("POST", stop, {"reason": "tests"}, ["abtest.ended"], ""),
+        )
+    ),
     ("POST", "/mlalgorithms/{algorithm}/archive", {"reason": "tests"}, ["algorithm.moved"], ""),
 ]
 
@@ -137,7 +146,7 @@ def test_what_is_refused_leaves_none(server: Server, reader: httpx.Client) -> No
     before = told(reader)
     with server.client("read") as client:
         for method, path, body, _, _ in STEPS:
-            reply = asked(client, method, path, body, {**names, "first": 1, "algorithm": 1})
+            reply = asked(client, method, path, body, {**names, "first": 1, "algorithm": 1, "abtest": 1})
             assert reply.status_code == 403, (method, path, reply.text)
     for body in ({"name": "Bad Name"}, {"name": "good-name", "actor": "somebody else"}):
         assert reader.post("/api/v1/endpoints", json=body).status_code == 422

@@ -24,6 +24,12 @@ WRITABLE = {
     "/teams/{team}": {"description", "requests_per_s", "rows_per_day"},
     "/keys": {"name", "scopes", "team", "endpoints", "owner", "expires_at", "requests_per_s", "rows_per_day"},
     "/keys/{key}": {"requests_per_s", "rows_per_day"},
+    "/abtests": {
+        *("title", "parent_mlalgorithm_1", "parent_mlalgorithm_2", "arms", "metric", "cap", "low", "high", "alpha"),
+        *("harm_alpha", "margin", "min_labels", "max_labels", "min_time_s", "max_time_s", "guardrails", "promotes"),
+    },
+    "/abtests/{abtest}/stop": {"reason"},
+    "/stop_ab_test/{abtest}": {"reason"},
     "/mlalgorithmstatuses": {"parent_mlalgorithm", "status", "reason"},
     "/endpoints/{endpoint}/aliases/{alias}": {"parent_mlalgorithm"},
     "/endpoints/{endpoint}/rollback": {"reason"},

@@ -77,7 +77,7 @@ def test_no_list_and_no_page_has_anything_of_theirs(actors: list[Actor]) -> None
                     assert not MARKS.search(reply.text), (actor.name, operation, accept)
 
 
-@pytest.mark.parametrize("scoped", ["mlalgorithms", "mlalgorithmstatuses", "mlrequests"])
+@pytest.mark.parametrize("scoped", ["mlalgorithms", "mlalgorithmstatuses", "mlrequests", "abtests"])
 def test_filters_by_what_is_theirs_find_what_filters_by_nothing_find(actors: list[Actor], scoped: str) -> None:
     parameters = {"endpoint": "endpoint", "algorithm": "parent_mlalgorithm"}
     names = ("endpoint",) if scoped == "mlalgorithms" else ("endpoint", "algorithm")

@@ -29,9 +29,11 @@ THEIRS = {
     "team": "rivals",
     "username": "rita-of-rivals",
     "request": "07000005-0000-7000-8000-000000000000",
+    "archived": 7_200_002,
+    "abtest": 7_500_001,
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
-MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|07000005", re.IGNORECASE)
+MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7200002|07000005", re.IGNORECASE)
 # Of the same kind, and of nobody.
 NOBODYS = {
     "endpoint": "nobody_wine",
@@ -44,6 +46,8 @@ NOBODYS = {
     "team": "nobody",
     "username": "rita-of-nobody",
     "request": "08000005-0000-7000-8000-000000000000",
+    "archived": 8_000_006,
+    "abtest": 8_000_005,
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -54,6 +58,8 @@ OURS = {
     "tag": "review",
     "team": "default",
     "username": "vera-viewer",
+    "archived": 6_200_001,
+    "abtest": 6_500_001,
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
@@ -62,10 +68,30 @@ FILLED = f"""
 import django, json
 django.setup()
 from django.utils import timezone
+from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.models import Team
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
+from ml_pipeline.stats.courses import Course
+from ml_pipeline.stats.plans import Plan
+
+def archived(pk, one, name, actor):
+    one.pk, one._state.adding, one.name = pk, True, name
+    one.save()
+    statuses.begin(one, actor=actor, reason="")
+    statuses.archive(one, actor=actor)
+    return one
+
+def ended(pk, endpoint, title, arms, actor):
+    test = ABTest.objects.create(
+        pk=pk, title=title, parent_endpoint=endpoint, state="finished", created_by=actor, created_at=timezone.now(),
+        ended_at=timezone.now(), metric={{"name": "accuracy", "cap": None, "low": None, "high": None}},
+        plan={{**dict.fromkeys(("alpha", "harm_alpha"), 0.05), **dict.fromkeys(("margin", "min_time_s"), 0.0),
+              "min_labels": 0, "max_labels": None, "max_time_s": None, "weights": [1, 1], "guardrails": []}},
+        promotes=True, salt="00" * 32, course=Course(Plan()).state())
+    for number, arm in enumerate(arms):
+        Arm.objects.create(test=test, number=number, parent_mlalgorithm=arm, weight=1)
 
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
@@ -83,6 +109,8 @@ def filled(names, team, word, actor):
         pk=names["request"], parent_mlalgorithm=row, outcome="ok", revision=1, batch_id=0, position=0,
         input_data=json.dumps({PERSON!r}), full_response=json.dumps({{"label": word + " answer"}}), response="<=50K",
         latency_us=1, unit=word + " unit", created_at=timezone.now())
+    rest = archived(names["archived"], MLAlgorithm.objects.get(pk=row.pk), word + "_archived", actor)
+    ended(names["abtest"], endpoint, word + " test", (row, rest), actor)
 """
 
 _MAKE = (
@@ -92,7 +120,7 @@ from django.contrib.auth.models import User
 from ml_pipeline.apps.accounts import teams
 from ml_pipeline.apps.accounts.models import ApiKey
 from ml_pipeline.apps.endpoints.models import Feedback
-theirs, password = {THEIRS!r}, {PASSWORD!r}
+theirs, ours_too, password = {THEIRS!r}, {OURS!r}, {PASSWORD!r}
 ours = Team.objects.get(name="default")
 rivals = teams.create(theirs["team"], {{}}, actor="tests")
 for role in {ROLES!r}:
@@ -104,6 +132,9 @@ User.objects.create_user("nora-nowhere", password=password, is_staff=True)
 filled(theirs, rivals, "rivals", "rita-of-rivals")
 aliases.put(Endpoint.objects.get(pk=1), "candidate", MLAlgorithm.objects.get(pk=1), actor="tests")
 tags.put(MLAlgorithm.objects.get(pk=1), "review", "", actor="tests")
+ours_one = MLAlgorithm.objects.get(pk=1)
+ours_rest = archived(ours_too["archived"], MLAlgorithm.objects.get(pk=1), "archived_tree", "tests")
+ended(ours_too["abtest"], ours_one.parent_endpoint, "ours", (ours_one, ours_rest), "tests")
 Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
 made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)
 ApiKey.objects.filter(pk=made.pk).update(id=theirs["key"])

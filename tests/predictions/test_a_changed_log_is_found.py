@@ -65,6 +65,8 @@ CHANGES = {
     "edited latency": edit(one, latency_us=2),
     "edited unit": edit(one, unit=None),
     "edited key": edit(one, key_id=2),
+    "edited test": edit(one, test_id=2),
+    "edited arm": edit(one, arm=1),
     "edited time": edit(one, created_at=one.created_at + timedelta(microseconds=1)),
     "moved to another place": edit(one, position=7),
     "moved to another batch": edit(one, batch_id=last.pk),

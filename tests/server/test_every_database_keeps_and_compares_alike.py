@@ -43,7 +43,7 @@ from ml_pipeline.apps.accounts.models import ApiKey
 from ml_pipeline.apps.endpoints import endpoints, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLRequest
 from ml_pipeline.errors import Conflict
-sys.path.insert(0, "tests/endpoints")
+sys.path.insert(0, "tests")
 from registered import algorithm
 
 names, floats, moments, document = json.loads({json.dumps(json.dumps([NAMES, FLOATS, MOMENTS, DOCUMENT]))!s})

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ml_pipeline import __version__
-from ml_pipeline.cli import events, predictions, registry, server
+from ml_pipeline.cli import abtests, events, predictions, registry, server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
@@ -28,6 +28,7 @@ app.command()(predictions.predict)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)
+app.add_typer(abtests.app, name="abtest")
 app.command()(events.events)
 
 

@@ -66,7 +66,7 @@ def register(
         if not as_json:
             terminal.say(_registered(record))
         step = _promote_at_once(client, record, wanted=promote, wait_s=wait, as_json=as_json)
-    _refuse_unserved(step or record)
+    refuse_unserved(step or record)
 
 
 def _promote_at_once(
@@ -102,7 +102,7 @@ def promote(
         terminal.show_json(step)
     else:
         terminal.say(_promoted(algorithm or "Version", version, endpoint, step))
-    _refuse_unserved(step)
+    refuse_unserved(step)
 
 
 def rollback(endpoint: Endpoint, reason: Reason = "", wait: Wait = None, as_json: AsJson = False) -> None:
@@ -114,7 +114,7 @@ def rollback(endpoint: Endpoint, reason: Reason = "", wait: Wait = None, as_json
         terminal.show_json(step)
     else:
         terminal.say(f"{name} is in production under {endpoint} again.")
-    _refuse_unserved(step)
+    refuse_unserved(step)
 
 
 def history(
@@ -136,7 +136,8 @@ def history(
         terminal.say(_then(endpoint, found))
 
 
-def _refuse_unserved(record: dict[str, Any]) -> None:
+def refuse_unserved(record: dict[str, Any]) -> None:
+    """Ends the command with 1 where a change that was waited for is not served everywhere."""
     # It was printed, and it is done; but a script that goes on would meet processes that do not serve it yet.
     if record.get("served") is False:
         known = record["serving"] or "an unknown number"

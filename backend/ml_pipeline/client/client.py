@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 from ml_pipeline.client import connection, payloads, uploads
-from ml_pipeline.client.connection import Answer, Connection
+from ml_pipeline.client.abtests import ABTests
+from ml_pipeline.client.connection import Connection
 from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
 Record: TypeAlias = dict[str, Any]
@@ -23,6 +24,8 @@ class Client:
     named by endpoint and version, and by `algorithm`, its name, where several share a version: NotFound and
     AmbiguousAlgorithm say what fits.
 
+    `abtests` has the methods of A/B tests.
+
     A change takes `wait_s`, 0 to 60: it returns when every live serving process serves it, or when the time is over.
     Its record then has `served`, whether all do, and `serving`, how many of how many; where not all do, `created` and
     `changed` are None, since the server does not say.
@@ -31,6 +34,7 @@ class Client:
     def __init__(self, url: str | None = None, api_key: str | None = None, timeout_s: float = 60) -> None:
         """`url` and `api_key` are by default those of ML_PIPELINE_URL and ML_PIPELINE_API_KEY. Raises InvalidInput."""
         self._connection = Connection(url, api_key, timeout_s)
+        self.abtests = ABTests(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -150,8 +154,8 @@ class Client:
             for field, source in _given(sample=sample, reference=reference).items():
                 files[field] = uploads.table(field, source, opened)
             address = connection.path("mlalgorithms")
-            answer = self._change("POST", address, wait_s, REGISTER_TIMEOUT_S, data=data, files=files)
-        return _told(answer, "created")
+            answer = self._connection.change("POST", address, wait_s, REGISTER_TIMEOUT_S, data=data, files=files)
+        return connection.told(answer, "created")
 
     def algorithms(self, endpoint: str | None = None, **filters: str | None) -> list[Record]:
         """The algorithms that fit `endpoint` and the list's filters (`name`, `version`, `status`, …), newest first."""
@@ -204,7 +208,7 @@ class Client:
     def rollback(self, endpoint: str, reason: str = "", *, wait_s: float | None = None) -> Record:
         """The step into production of the algorithm that was there before."""
         address = connection.path("endpoints", endpoint, "rollback")
-        return _told(self._change("POST", address, wait_s, json={"reason": reason}))
+        return connection.told(self._connection.change("POST", address, wait_s, json={"reason": reason}))
 
     def history(self, endpoint: str, at: str | datetime | None = None, limit: int | None = None) -> Any:
         """The endpoint's steps, newest first, at most `limit`; with `at`, one object: what was in production then."""
@@ -224,7 +228,7 @@ class Client:
         """The alias, which names that algorithm now."""
         one = self._algorithm(endpoint, version, algorithm)
         address = connection.path("endpoints", endpoint, "aliases", alias)
-        return _told(self._change("PUT", address, wait_s, json={"parent_mlalgorithm": one["id"]}))
+        return connection.told(self._connection.change("PUT", address, wait_s, json={"parent_mlalgorithm": one["id"]}))
 
     def unalias(self, endpoint: str, alias: str) -> None:
         """Takes the alias away."""
@@ -253,15 +257,7 @@ class Client:
         return self._connection.ask("POST", address, content=body, headers=_JSON, params=query).value
 
     def _step(self, address: str, body: Mapping[str, Any], wait_s: float | None) -> Record:
-        return _told(self._change("POST", address, wait_s, json=body), "changed")
-
-    def _change(
-        self, method: str, address: str, wait_s: float | None, timeout_s: float | None = None, **content: Any
-    ) -> Answer:
-        if wait_s is not None:
-            content["params"] = {"wait": f"{wait_s:g}"}
-            timeout_s = (timeout_s or self._connection.timeout_s) + wait_s
-        return self._connection.ask(method, address, timeout_s=timeout_s, **content)
+        return connection.told(self._connection.change("POST", address, wait_s, json=body), "changed")
 
     def _algorithm(self, endpoint: str, version: str, name: str | None) -> Record:
         found = self.algorithms(endpoint, **_given(version=version, name=name))
@@ -275,16 +271,6 @@ class Client:
             raise AmbiguousAlgorithm(f"Several algorithms are {wanted}: {names}. Name one by `algorithm`.")
         one: Record = found[0]
         return one
-
-
-def _told(answer: Answer, made: str | None = None) -> Record:
-    # The record, and what only the reply's status and headers say; `made` names the fact that 201 stands for.
-    record: Record = dict(answer.value)
-    if made:
-        record[made] = None if answer.status == 202 else answer.status == 201
-    if answer.serving is not None or answer.status == 202:
-        record |= {"served": answer.status != 202, "serving": answer.serving}
-    return record
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -85,6 +85,15 @@ class Connection:
             raise NotReachable(f"{self.url} is not reachable: {error}. ML_PIPELINE_URL names the server.") from None
         return self._answer(reply, answers)
 
+    def change(
+        self, method: str, address: str, wait_s: float | None = None, timeout_s: float | None = None, **content: Any
+    ) -> Answer:
+        """The answer to a change; with `wait_s` when every live serving process serves it, or that time is over."""
+        if wait_s is not None:
+            content["params"] = {"wait": f"{wait_s:g}"}
+            timeout_s = (timeout_s or self.timeout_s) + wait_s
+        return self.ask(method, address, timeout_s=timeout_s, **content)
+
     def pages(self, address: str, params: Mapping[str, Any], limit: int | None = None) -> list[Any]:
         """The items of a list, page after page, at most `limit` of them."""
         return list(self._items(address, params, limit))
@@ -132,3 +141,13 @@ class Connection:
             f"{self.url} answered {reply.status_code} with {kind}{moved}, which is no reply of ML_Pipeline: "
             "a proxy or another server stands there. ML_PIPELINE_URL names the server."
         )
+
+
+def told(answer: Answer, made: str | None = None) -> dict[str, Any]:
+    """The record, and what only the reply's status and headers say; `made` names the fact that 201 stands for."""
+    record: dict[str, Any] = dict(answer.value)
+    if made:
+        record[made] = None if answer.status == 202 else answer.status == 201
+    if answer.serving is not None or answer.status == 202:
+        record |= {"served": answer.status != 202, "serving": answer.serving}
+    return record

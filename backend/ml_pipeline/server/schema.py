@@ -27,6 +27,8 @@ _PREDICTION = {
         "algorithm": {"type": "string"},
         "version": {"type": "string"},
         "endpoint": {"type": "string"},
+        "abtest": {"type": "integer", "description": "The A/B test that the answer counts for, if so."},
+        "arm": {"type": "integer", "description": "The arm of its unit in that test, 0 for the champion's."},
     },
 }
 _ERROR = {

@@ -52,6 +52,7 @@ for _module in (mysql, postgresql):
 INSTALLED_APPS = [
     "ml_pipeline.server",
     "ml_pipeline.apps.predictions",
+    "ml_pipeline.apps.abtests",
     "ml_pipeline.apps.endpoints",
     "ml_pipeline.apps.accounts",
     "ml_pipeline.apps.events",

@@ -140,6 +140,8 @@ def _unchanged(present: MLAlgorithm, registered: Registered) -> Registration:
         raise Conflict(
             f"{present} is registered with other content, and a version never changes; choose another version."
         )
+    if statuses.is_in_test(present):
+        raise Conflict(f"{present} is in a running A/B test; it is not registered again before that ends.")
     return Registration(present, False)
 
 

@@ -11,6 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from ml_pipeline.apps.accounts.access import Grant
+from ml_pipeline.apps.endpoints import hooks
+from ml_pipeline.apps.endpoints.hooks import Learnt
 from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
 from ml_pipeline.apps.ml import values
 from ml_pipeline.apps.ml.signature import Signature
@@ -54,6 +56,7 @@ class _Answered(NamedTuple):
     signature: Signature
     team_id: int
     endpoint_id: int
+    test_id: int | None
 
 
 def record(request_id: UUID, value: Any, grant: Grant) -> Effect:
@@ -114,6 +117,8 @@ def record_each(tellings: Sequence[tuple[Item, Grant]]) -> list[Told]:
                 rows.append(Feedback(request_id=item.request_id, value=value, actor=grant.actor, created_at=now))
             results.append(told)
         Feedback.objects.bulk_create(rows, batch_size=500)
+        of_tests = ((row.request_id, answered[row.request_id].test_id) for row in rows)
+        hooks.feedback_appended([Learnt(one, test_id) for one, test_id in of_tests if test_id is not None])
     return results
 
 
@@ -158,9 +163,9 @@ def _expected(signature: Signature) -> str:
 def _answered(ids: set[UUID]) -> dict[UUID, _Answered]:
     # Locked, in one order for all: of two outcomes at once one is the first, and the other sees it.
     requests = MLRequest.objects.select_for_update().filter(pk__in=ids).order_by("pk")
-    asked = dict(requests.values_list("pk", "parent_mlalgorithm_id"))
-    stored = MLAlgorithm.objects.filter(pk__in=set(asked.values())).values_list(
+    asked = list(requests.values_list("pk", "parent_mlalgorithm_id", "test_id"))
+    stored = MLAlgorithm.objects.filter(pk__in={one for _, one, _ in asked}).values_list(
         "pk", "signature", "parent_endpoint__team_id", "parent_endpoint_id"
     )
-    parsed = {pk: _Answered(Signature.from_json(document), *owners) for pk, document, *owners in stored}
-    return {request_id: parsed[algorithm_id] for request_id, algorithm_id in asked.items()}
+    parsed = {pk: (Signature.from_json(document), team, endpoint) for pk, document, team, endpoint in stored}
+    return {request_id: _Answered(*parsed[algorithm_id], test_id) for request_id, algorithm_id, test_id in asked}

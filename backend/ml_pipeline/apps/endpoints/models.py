@@ -108,6 +108,9 @@ class MLAlgorithmStatus(models.Model):
     )
     # For a step into production: the step that a rollback from here returns to.
     previous_production = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+")
+    # For a step into an A/B test, or out of one: which, and the algorithm's number in it; 0 is the champion.
+    test_id = models.BigIntegerField(null=True)
+    arm = models.SmallIntegerField(null=True)
     reason = models.TextField(blank=True, default="")
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()

@@ -32,6 +32,12 @@ class Records(Sequence[Row]):
             return parts[0]
         return cls(parts[0].names, [record for part in parts for record in part.cells])
 
+    def at(self, positions: Sequence[int]) -> Records:
+        """The rows at `positions`, which are different ones in rising order."""
+        if len(positions) == len(self.cells):
+            return self
+        return Records(self.names, [self.cells[position] for position in positions])
+
     def columns(self) -> Iterable[tuple[Any, ...]]:
         """The values of each name in turn."""
         return zip(*self.cells, strict=True) if self.cells else ((),) * len(self.names)

@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 # What an algorithm did wrong is logged; that it was not asked, or not loaded, is not.
 FAILURES = (AlgorithmFailed, AlgorithmCrashed, DeadlineExceeded)
+# An algorithm in a process of its own says by itself when it is overdue, with the id under which that is logged.
+GRACE_S = 1.0
+# How long a commit may take on top. A database that answers nothing must not keep whoever waits for it.
+COMMIT_S = 2.0
 _encoded = msgspec.json.Encoder().encode
 
 
@@ -45,6 +49,13 @@ class Pending(Protocol):
     deadline: float
 
 
+class Answerable(Pending, Protocol):
+    """A prediction request that somebody waits for: finished, it has a `reply` in JSON or an `error`."""
+
+    error: MLPipelineError | None
+    reply: bytes
+
+
 class Waiter(Protocol):
     """Who waits for something to be finished."""
 
@@ -56,9 +67,25 @@ class Waiter(Protocol):
         """
         ...
 
+    def take_turn(self, algorithm_id: int, patience_s: float) -> None:
+        """It may wait for an algorithm that is slow, until it waits no longer at all. Raises Overloaded."""
+        ...
+
     def wake(self, finished: Sequence[Pending]) -> None:
         """All of these are finished. Called in another thread than the one that waits, and must not raise."""
         ...
+
+
+def entries_of(call: Call, now: float, created_at: str) -> list[Entry]:
+    """As `call.entries`; where its answer cannot be told, that is its `error`."""
+    # Whatever it was: the others are answered, and nobody waits for ever.
+    try:
+        return call.entries(now, created_at)
+    except Exception as error:
+        call.error = AlgorithmFailed("The answer could not be told.")
+        shown = error if call.rule is None else None
+        logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=shown)
+        return []
 
 
 def wake(finished: Sequence[Pending]) -> None:
@@ -88,6 +115,9 @@ class Call(Work):
         "started",
         "waiter",
     )
+    # Of the A/B test that it is part of.
+    test_id: int | None = None
+    arm: int | None = None
 
     def __init__(
         self,
@@ -135,8 +165,8 @@ class Call(Work):
         """The log entries of the predictions it has, which also make its `reply`; `now` is monotonic, in seconds."""
         latency_us, rule = round((now - self.started) * 1e6), self.rule
         replied, entries = [], []
-        for record, prediction in zip(self.rows.cells, self.predictions, strict=True):
-            request_id = str(uuid_utils.uuid7())
+        ids = self.request_ids()
+        for request_id, record, prediction in zip(ids, self.rows.cells, self.predictions, strict=True):
             reply = _encoded(self._reply(request_id, prediction))
             replied.append(reply)
             row = dict(zip(self.rows.names, record, strict=True))
@@ -154,17 +184,18 @@ class Call(Work):
                     self.question.unit,
                     self.grant.key_id,
                     created_at,
+                    self.test_id,
+                    self.arm,
                 )
             )
-        self.reply = b"[" + b",".join(replied) + b"]" if self.is_listed else replied[0]
+        self.tell(replied)
         return entries
 
     def failed(self, error: MLPipelineError, now: float, created_at: str) -> tuple[list[Entry], str]:
         """The log entries of rows on which the algorithm failed, and the id of the first of these requests."""
         code, first = replies.reply_to(error).code, ""
         entries = []
-        for row in self.rows:
-            request_id = str(uuid_utils.uuid7())
+        for request_id, row in zip(self.request_ids(), self.rows, strict=True):
             told = type(error)(error.message, {"request_id": request_id})
             entries.append(
                 Entry(
@@ -180,10 +211,20 @@ class Call(Work):
                     self.question.unit,
                     self.grant.key_id,
                     created_at,
+                    self.test_id,
+                    self.arm,
                 )
             )
             first = first or request_id
         return entries, first
+
+    def request_ids(self) -> Sequence[str]:
+        """An id for each of its rows."""
+        return [str(uuid_utils.uuid7()) for _ in self.rows.cells]
+
+    def tell(self, replies: list[bytes]) -> None:
+        """Its `reply` is made of those to its rows."""
+        self.reply = b"[" + b",".join(replies) + b"]" if self.is_listed else replies[0]
 
     def _reply(self, request_id: str, prediction: Prediction) -> dict[str, Any]:
         answer: dict[str, Any] = {
@@ -199,4 +240,6 @@ class Call(Work):
             answer["probabilities"] = dict(zip(self.signature.labels, prediction.probabilities, strict=True))
         if self.signature.task == "regression":
             answer["value"] = prediction.value
+        if self.arm is not None:
+            answer["abtest"], answer["arm"] = self.test_id, self.arm
         return answer

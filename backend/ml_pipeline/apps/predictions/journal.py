@@ -20,9 +20,9 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ml_pipeline.apps.predictions import writers
-from ml_pipeline.apps.predictions.calls import Call, wake
+from ml_pipeline.apps.predictions.calls import Answerable, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
-from ml_pipeline.apps.predictions.writers import Batch, Entry
+from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 from ml_pipeline.errors import JournalUnavailable
 
 logger = logging.getLogger(__name__)
@@ -35,11 +35,22 @@ _inherited: list[BaseDatabaseWrapper] = []
 UNAVAILABLE = "The prediction could not be logged, so it is not answered."
 
 
+class Answer(NamedTuple):
+    """One answer that an A/B test has to count: its unit's digest and arm, whether that failed, and its latency."""
+
+    test_id: int
+    digest: str
+    arm: int
+    failed: int
+    latency_us: int
+
+
 class Group(NamedTuple):
-    """The entries of some calls, which are committed together; the calls are then woken."""
+    """The entries of some calls, which are committed together with `answers`; the calls are then woken."""
 
     entries: list[Entry]
-    calls: Sequence[Call]
+    calls: Sequence[Answerable]
+    answers: Sequence[Answer] = ()
 
 
 class Journal:
@@ -95,7 +106,7 @@ class Journal:
             return False
         try:
             self._be_patient(self._database, False)
-            batch = self._written(self._database, group.entries)
+            batch = self._written(self._database, group.entries, group.answers)
         # Nothing is committed yet. The thread does it once more, and says what is wrong if it is wrong again.
         except Exception:  # noqa: BLE001
             self._disconnect()
@@ -115,7 +126,11 @@ class Journal:
         try:
             database = self._connected()
             self._be_patient(database, True)
-            batch = self._written_again(database, [entry for group in groups for entry in group.entries])
+            batch = self._written_again(
+                database,
+                [entry for group in groups for entry in group.entries],
+                [answer for group in groups for answer in group.answers],
+            )
             self._make_durable(database, batch)
         # The outermost edge of this thread: whatever it was, whoever waits is told, and the next are committed.
         except Exception as error:  # noqa: BLE001
@@ -128,19 +143,19 @@ class Journal:
         else:
             finish(calls)
 
-    def _written_again(self, database: BaseDatabaseWrapper, entries: list[Entry]) -> Batch:
+    def _written_again(self, database: BaseDatabaseWrapper, entries: list[Entry], answers: Sequence[Answer]) -> Batch:
         try:
-            return self._written(database, entries)
+            return self._written(database, entries, answers)
         except Error:
             # A connection that was cut while it lay idle fails before anything is written: once more on a new one.
             if database.is_usable():
                 raise
             self._disconnect()
-            return self._written(self._connected(), entries)
+            return self._written(self._connected(), entries, answers)
 
-    def _written(self, database: BaseDatabaseWrapper, entries: list[Entry]) -> Batch:
+    def _written(self, database: BaseDatabaseWrapper, entries: list[Entry], answers: Sequence[Answer]) -> Batch:
         batch = Batch(self._writer_id, self._seq + 1, len(entries), chained(self._head, entries), now())
-        self._writer.write(database, batch, entries)
+        self._writer.write(database, batch, entries, _uncounted(answers) if answers else ())
         return batch
 
     def _be_patient(self, database: BaseDatabaseWrapper, is_patient: bool) -> None:
@@ -188,12 +203,20 @@ class Journal:
                 broken.close()
 
 
-def finish(calls: Sequence[Call], unavailable: JournalUnavailable | None = None) -> None:
+def finish(calls: Sequence[Answerable], unavailable: JournalUnavailable | None = None) -> None:
     """The calls are finished, and their waiters woken, or told that their predictions are not known to be logged."""
     if unavailable is not None:
         for call in calls:
             call.error = unavailable
     wake(calls)
+
+
+def _uncounted(answers: Sequence[Answer]) -> list[Uncounted]:
+    # A test, and what it has to count.
+    by_test: dict[int, list[tuple[object, ...]]] = {}
+    for answer in answers:
+        by_test.setdefault(answer.test_id, []).append(answer[1:])
+    return [Uncounted(test_id, msgspec.json.encode(its).decode()) for test_id, its in by_test.items()]
 
 
 def now() -> str:

@@ -11,7 +11,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import Error, connection
@@ -23,7 +24,7 @@ from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.predictions import wanted as database
 from ml_pipeline.apps.predictions.companions import Companion
 from ml_pipeline.apps.predictions.presence import Presence
-from ml_pipeline.apps.predictions.routing import LIVE, Route, Snapshot
+from ml_pipeline.apps.predictions.routing import LIVE, Route, Snapshot, Trial
 from ml_pipeline.apps.predictions.wanted import Wanted
 from ml_pipeline.errors import DatabaseUnavailable
 
@@ -161,7 +162,14 @@ class SnapshotKeeper:
         kept = {name: self._kept(name, routes) for name, routes in wanted.endpoints.items()}
         kept_aliases = {place: self._kept_alias(place, route) for place, route in wanted.aliases.items()}
         self.snapshot = Snapshot(
-            wanted.revision, wanted.grants, kept, wanted.live, kept_aliases, wanted.owners, wanted.rules
+            wanted.revision,
+            wanted.grants,
+            kept,
+            wanted.live,
+            kept_aliases,
+            wanted.owners,
+            wanted.rules,
+            self._trials(kept),
         )
         used = [*(route for routes in kept.values() for route in routes), *kept_aliases.values()]
         live = {route.algorithm_id for route in used if route.status in LIVE}
@@ -172,21 +180,46 @@ class SnapshotKeeper:
             self._presence.tell()
 
     def _kept(self, name: str, routes: tuple[Route, ...]) -> tuple[Route, ...]:
-        # What is not loaded never replaces what serves: the production route stays the one before, unless archived.
-        absent = [route for route in routes if route.status == Status.PRODUCTION and not self._is_ready(route)]
-        present = self.snapshot.endpoints.get(name, ())
-        before = [
-            route
-            for route in present
-            if route.status == Status.PRODUCTION and self._is_ready(route) and self._is_routable(route)
-        ]
-        if not absent or not before:
+        # What is not loaded never replaces what serves: the production route stays the one before, unless archived. A
+        # test begins when all of its arms are loaded.
+        absent = [route for route in routes if route.status in LIVE and not self._is_ready(route)]
+        before = self._serving(name) if absent else None
+        if before is None:
             return routes
-        self._report(absent[0], name, before[0])
-        # Whoever asks for the new one by its version still reaches it by the status that it had.
-        ids = {route.algorithm_id for route in absent}
-        still = [route for route in present if route.algorithm_id in ids and route.status != Status.PRODUCTION]
-        return (*(route for route in routes if route not in absent), *still, *before)
+        self._report(absent[0], name, before)
+        # Whoever asks for one of these by its version still reaches it by the status that it had.
+        left = {
+            route.algorithm_id
+            for route in routes
+            if route in absent or (route.status == Status.AB_TESTING and route.algorithm_id != before.algorithm_id)
+        }
+        present = self.snapshot.endpoints.get(name, ())
+        still = [route for route in present if route.algorithm_id in left and route.status != Status.PRODUCTION]
+        return (*(route for route in routes if route.algorithm_id not in left), *still, before)
+
+    def _serving(self, name: str) -> Route | None:
+        # What stays in production for now: what was there, or the champion of the test before or of the one to come.
+        trial, test = self.snapshot.trials.get(name), self._wanted.tests.get(name)
+        champion = test.arms[0].algorithm_id if test is not None else None
+        for route in (
+            *(route for route in self.snapshot.endpoints.get(name, ()) if route.status == Status.PRODUCTION),
+            *((trial.champion,) if trial is not None else ()),
+            *(route for route in self._wanted.endpoints.get(name, ()) if route.algorithm_id == champion),
+        ):
+            if self._is_ready(route) and self._is_routable(route):
+                standing: Route = replace(route, status=Status.PRODUCTION)
+                return standing
+        return None
+
+    def _trials(self, kept: Mapping[str, tuple[Route, ...]]) -> dict[str, Trial]:
+        # Only where the endpoint is served as it is wanted.
+        found: dict[str, Trial] = {}
+        for name, test in self._wanted.tests.items():
+            routes = kept.get(name, ())
+            trial = Trial.of(test, routes)
+            if trial is not None and routes is self._wanted.endpoints.get(name):
+                found[name] = trial
+        return found
 
     def _kept_alias(self, place: tuple[str, str], route: Route) -> Route:
         before = self.snapshot.aliases.get(place)

@@ -10,25 +10,25 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
-from ml_pipeline.apps.ml.algorithm import Algorithm, Prediction
+from ml_pipeline.apps.ml.algorithm import Prediction
 from ml_pipeline.apps.ml.batching import MicroBatcher
-from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.work import Stage
-from ml_pipeline.apps.predictions import journal
-from ml_pipeline.apps.predictions.calls import Call, Pending, Question, Waiter
-from ml_pipeline.apps.predictions.journal import Group, Journal
+from ml_pipeline.apps.predictions import calls, journal
+from ml_pipeline.apps.predictions.calls import COMMIT_S, GRACE_S, Answerable, Call, Pending, Question, Waiter
+from ml_pipeline.apps.predictions.journal import Answer, Group, Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.outcomes import Outcome, Outcomes
-from ml_pipeline.apps.predictions.routing import Route
+from ml_pipeline.apps.predictions.routing import Route, Trial
+from ml_pipeline.apps.predictions.tested import Attempt, Tested
+from ml_pipeline.apps.predictions.trials import Body, Trials
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import (
-    AlgorithmFailed,
     AmbiguousAlgorithm,
     DatabaseUnavailable,
     DeadlineExceeded,
@@ -42,22 +42,10 @@ from ml_pipeline.wire import replies
 
 logger = logging.getLogger(__name__)
 
-# An algorithm in a process of its own says by itself when it is overdue, with the id under which that is logged.
-GRACE_S = 1.0
-# How long a commit may take on top. A database that answers nothing must not keep whoever waits for it.
-COMMIT_S = 2.0
 # Objects made before the youngest are looked at, and how often older ones are: a batch makes thousands that soon go.
 COLLECTION = (20_000, 20, 20)
 # How long a process that is being stopped waits for what is under way.
 CLOSING_S = 30.0
-
-
-class Body(Protocol):
-    """A body not decoded yet: it is looked at only once the caller and the algorithm are known."""
-
-    def decode(self, algorithm: Algorithm) -> Decoded:
-        """Its valid rows. Raises MalformedInput, UnsupportedMediaType and InvalidInput."""
-        ...
 
 
 class PredictionService:
@@ -89,6 +77,7 @@ class PredictionService:
             queue_rows=queue_rows,
             is_at_hand=lambda key: keeper.registry.is_quick(key[0]),
         )
+        self._trials = Trials(self._batcher, keeper.registry, deadline_s)
 
     @property
     def is_started(self) -> bool:
@@ -143,7 +132,7 @@ class PredictionService:
             raise DatabaseUnavailable("This process has not been able to read its keys and algorithms yet.")
         return keys.valid(snapshot.grants.get(keys.digest(secret)))
 
-    def begin(self, grant: Grant, question: Question, body: Body, waiter: Waiter, since: float) -> Call:
+    def begin(self, grant: Grant, question: Question, body: Body, waiter: Waiter, since: float) -> Answerable:
         """The call, under way; `waiter` is woken when it is finished. An algorithm that is not loaded is loaded first.
 
         It has come at `since`, on the monotonic clock. Raises NotFound, AmbiguousAlgorithm, AlgorithmNotReady,
@@ -155,7 +144,13 @@ class PredictionService:
         if begun > since + self.deadline_s:
             raise DeadlineExceeded("Too much waits to be read; it was not asked in time.")
         snapshot = self._keeper.snapshot
-        route = snapshot.route_for(grant, question.endpoint, question.selection)
+        trial = snapshot.trial(question.endpoint, question.selection) if snapshot.trials else None
+        if trial is None:
+            route = snapshot.route_for(grant, question.endpoint, question.selection)
+        else:
+            snapshot.admit(grant, question.endpoint)
+            # It says what a valid row is, and may have to answer in the place of any other.
+            route = trial.champion
         key = (route.algorithm_id, route.digest)
         algorithm = self._keeper.registry.algorithm(*key)
         since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.
@@ -173,6 +168,8 @@ class PredictionService:
             since=since,
             deadline_s=self.deadline_s,
         )
+        if trial is not None:
+            return self._trials.begin(call, trial, algorithm, body)
         if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
             waiter.soon(self._batcher.serve, key)
         return call
@@ -191,6 +188,8 @@ class PredictionService:
         if pending.is_finished:
             # Who waits is about to be told.
             return None
+        if isinstance(pending, Tested):
+            return self._trials.overdue(pending, now)
         if not isinstance(pending, Call):
             if now < pending.deadline + COMMIT_S:
                 return None
@@ -207,8 +206,11 @@ class PredictionService:
     def slow_algorithm(self, question: Question) -> int | None:
         """The id of the algorithm that would answer, where it must be loaded first or runs in another process.
 
-        None where it answers at once in this one, or none fits. Whoever asks it should not hold up others.
+        None where it answers at once in this one, or none fits. Whoever asks it should not hold up others. In a test
+        turns are taken when the arm is known.
         """
+        if self._trial(question) is not None:
+            return None
         route = self._route(question)
         return None if route is None or self._keeper.registry.is_quick(route.algorithm_id) else route.algorithm_id
 
@@ -217,7 +219,13 @@ class PredictionService:
         route = self._route(question)
         return route is not None and self._keeper.registry.slot(route.algorithm_id).state != "ready"
 
+    def _trial(self, question: Question) -> Trial | None:
+        return self._keeper.snapshot.trial(question.endpoint, question.selection)
+
     def _route(self, question: Question) -> Route | None:
+        trial = self._trial(question)
+        if trial is not None:
+            return trial.champion
         try:
             return self._keeper.snapshot.route(question.endpoint, question.selection)
         except (NotFound, AmbiguousAlgorithm):
@@ -227,28 +235,31 @@ class PredictionService:
         with self._keeper.registry.leased(*key) as algorithm:
             return algorithm.compute_prediction(rows)
 
-    def _deliver(self, calls: Sequence[Call]) -> None:
+    def _deliver(self, settled: Sequence[Call]) -> None:
         now, created_at = time.monotonic(), journal.now()
         entries: list[Entry] = []
-        for call in calls:
-            # Whatever it was: the others are answered, and nobody waits for ever.
-            try:
-                entries += call.entries(now, created_at)
-            except Exception as error:
-                call.error = AlgorithmFailed("The answer could not be told.")
-                shown = error if call.rule is None else None
-                logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=shown)
+        answers: list[Answer] = []
+        finished: list[Answerable] = []
+        for call in settled:
+            if isinstance(call, Attempt):
+                found = self._trials.settle(call, now, created_at)
+                entries += found.entries
+                answers += found.answers
+                finished += found.finished
+            else:
+                entries += calls.entries_of(call, now, created_at)
+                finished.append(call)
         if not entries:
-            journal.finish(calls)
+            journal.finish(finished)
             return
         try:
-            self._journal.submit(Group(entries, calls))
+            self._journal.submit(Group(entries, finished, answers))
         except JournalUnavailable as error:
-            journal.finish(calls, error)
+            journal.finish(finished, error)
         # Whatever it was: nobody waits for ever.
         except Exception:
             logger.exception("predictions could not be handed to the journal")
-            journal.finish(calls, JournalUnavailable(journal.UNAVAILABLE))
+            journal.finish(finished, JournalUnavailable(journal.UNAVAILABLE))
 
     def readiness(self) -> dict[str, Any]:
         """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ml_pipeline.apps.abtests import tests
+from ml_pipeline.apps.abtests.tests import RunningTest
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import input_rules
@@ -23,6 +25,7 @@ class Wanted:
     aliases: Mapping[tuple[str, str], Route] = field(default_factory=dict)
     owners: Mapping[str, Owner] = field(default_factory=dict)
     rules: Mapping[str, InputRule] = field(default_factory=dict)
+    tests: Mapping[str, RunningTest] = field(default_factory=dict)
 
     @property
     def routable(self) -> dict[int, Route]:
@@ -46,6 +49,7 @@ def read(revision: int) -> Wanted:
         _aliases(),
         {name: Owner(team_id, pk) for name, team_id, pk, _ in endpoints},
         {name: rule for name, _, _, settings in endpoints if (rule := input_rules.of(settings))},
+        {test.endpoint: test for test in tests.running()},
     )
 
 

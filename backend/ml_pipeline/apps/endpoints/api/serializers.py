@@ -22,7 +22,7 @@ from ml_pipeline.apps.endpoints.models import (
 from ml_pipeline.rest.serializers import RefusesUnknownFields
 
 
-class _OwnAlgorithm(serializers.PrimaryKeyRelatedField[MLAlgorithm]):
+class OwnAlgorithm(serializers.PrimaryKeyRelatedField[MLAlgorithm]):
     """An algorithm that exists for whoever asks."""
 
     def get_queryset(self) -> Any:
@@ -82,7 +82,7 @@ class EndpointChangeSerializer(EndpointSerializer):
 class StatusSerializer(RefusesUnknownFields, serializers.ModelSerializer[MLAlgorithmStatus]):
     """One step in an algorithm's history; `active` for the one in force."""
 
-    parent_mlalgorithm = _OwnAlgorithm(queryset=MLAlgorithm.objects.all())
+    parent_mlalgorithm = OwnAlgorithm(queryset=MLAlgorithm.objects.all())
     active = serializers.BooleanField(read_only=True)
     status = serializers.ChoiceField(choices=Status.choices)
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
@@ -153,7 +153,7 @@ class TagSerializer(RefusesUnknownFields, serializers.ModelSerializer[AlgorithmT
 class AliasSerializer(RefusesUnknownFields, serializers.ModelSerializer[EndpointAlias]):
     """An alias with the algorithm that it names, and who named it, when."""
 
-    parent_mlalgorithm = _OwnAlgorithm(queryset=MLAlgorithm.objects.all())
+    parent_mlalgorithm = OwnAlgorithm(queryset=MLAlgorithm.objects.all())
     algorithm = serializers.CharField(source="parent_mlalgorithm.name", read_only=True)
     version = serializers.CharField(source="parent_mlalgorithm.version", read_only=True)
 
@@ -178,6 +178,7 @@ class HistoryStepSerializer(serializers.ModelSerializer[MLAlgorithmStatus]):
     algorithm = serializers.CharField(source="parent_mlalgorithm.name")
     version = serializers.CharField(source="parent_mlalgorithm.version")
     active = serializers.BooleanField()
+    abtest = serializers.IntegerField(source="test_id", allow_null=True)
 
     class Meta:
         model = MLAlgorithmStatus
@@ -188,6 +189,8 @@ class HistoryStepSerializer(serializers.ModelSerializer[MLAlgorithmStatus]):
             "version",
             "status",
             "active",
+            "abtest",
+            "arm",
             "reason",
             "created_by",
             "created_at",
@@ -220,6 +223,7 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
     input_data = serializers.SerializerMethodField()
     full_response = serializers.SerializerMethodField()
     feedback = _Outcome(read_only=True, allow_null=True)
+    abtest = serializers.IntegerField(source="test_id", read_only=True, allow_null=True)
 
     class Meta:
         model = MLRequest
@@ -234,6 +238,8 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
             "feedback",
             "latency_us",
             "unit",
+            "abtest",
+            "arm",
             "revision",
             "created_at",
         )

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from django.core.handlers.asgi import ASGIHandler
 
-from ml_pipeline.apps.predictions.calls import Call, Question
+from ml_pipeline.apps.predictions.calls import Answerable, Question
 from ml_pipeline.apps.predictions.doors import bodies, exchange
 from ml_pipeline.apps.predictions.doors.arrivals import Arrival, ClientGone, Receive, Room
 from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
@@ -189,7 +189,7 @@ class AsgiDoor:
 
     async def _begun_apart(
         self, asked: Asked, question: Question, body: bytes, waiter: LoopWaiter, since: float
-    ) -> Call:
+    ) -> Answerable:
         # In a thread, and what has to be loaded first one at a time an algorithm: however many ask, nobody else waits.
         service, loop = self._exchange.service, asyncio.get_running_loop()
         arguments = (asked, question, body, waiter, since)

@@ -18,7 +18,7 @@ from django.conf import settings
 from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import names
-from ml_pipeline.apps.predictions.calls import Call, Question, Waiter
+from ml_pipeline.apps.predictions.calls import Answerable, Question, Waiter
 from ml_pipeline.apps.predictions.doors import heads, questions
 from ml_pipeline.apps.predictions.doors.bodies import JSON, EncodedBody
 from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, MAX_STRANGERS_BYTES, Head
@@ -155,7 +155,7 @@ class Exchange:
             return Elsewhere(max(self._upload_bytes, MAX_BODY_BYTES), is_upload=True)
         return Elsewhere()
 
-    def begin(self, asked: Asked, question: Question, body: bytes, waiter: Waiter, since: float) -> Call:
+    def begin(self, asked: Asked, question: Question, body: bytes, waiter: Waiter, since: float) -> Answerable:
         """The call, under way (see the service). Raises what it raises."""
         return self.service.begin(asked.grant, question, EncodedBody.of(asked.head, body), waiter, since)
 
@@ -175,7 +175,7 @@ class Exchange:
         return reply
 
 
-def finished(call: Call) -> Reply:
+def finished(call: Answerable) -> Reply:
     """The reply to a finished call."""
     return error_reply(call.error) if call.error is not None else _reply(200, call.reply)
 

@@ -6,9 +6,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import ExitStack
 from typing import TypeAlias
 
 from ml_pipeline.apps.predictions.calls import Pending
+from ml_pipeline.apps.predictions.doors.turns import Turns
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import MLPipelineError
 
@@ -65,6 +67,9 @@ class LoopWaiter:
         for key in serve(keys):
             self.soon(serve, key)
 
+    def take_turn(self, algorithm_id: int, patience_s: float) -> None:
+        """See `Waiter.take_turn`: any number may wait in a loop."""
+
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
         if threading.get_ident() == self._thread_id:
@@ -96,8 +101,10 @@ class LoopWaiter:
 class ThreadWaiter:
     """Waits in a thread for one call."""
 
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, turns: Turns, held: ExitStack) -> None:
+        """It takes `turns`, and has them until `held` is left."""
         self._service = service
+        self._turns, self._held = turns, held
         self._is_finished = threading.Event()
 
     def finished(self, call: Pending) -> None:
@@ -114,6 +121,10 @@ class ThreadWaiter:
         keys: Sequence[Hashable] = [key]
         while keys:
             keys = serve(keys)
+
+    def take_turn(self, algorithm_id: int, patience_s: float) -> None:
+        """See `Waiter.take_turn`: a server has few threads."""
+        self._held.enter_context(self._turns.turn(algorithm_id, patience_s))
 
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""

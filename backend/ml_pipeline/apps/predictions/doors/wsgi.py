@@ -74,17 +74,20 @@ class WsgiDoor:
             return exchange.unforeseen(error)
 
     def _told(self, telling: Telling, value: Any) -> Reply:
-        waiter = ThreadWaiter(self._exchange.service)
-        outcome = self._exchange.tell(telling, value, waiter)
-        waiter.finished(outcome)
+        with contextlib.ExitStack() as held:
+            waiter = ThreadWaiter(self._exchange.service, self._turns, held)
+            outcome = self._exchange.tell(telling, value, waiter)
+            waiter.finished(outcome)
         return exchange.told(outcome)
 
     def _predicted(self, asked: Asked, body: bytes) -> Reply:
         since = time.monotonic()
         question, service = asked.question(), self._exchange.service
         slow = service.slow_algorithm(question)
-        with contextlib.nullcontext() if slow is None else self._turns.turn(slow, service.deadline_s):
-            waiter = ThreadWaiter(service)
+        with contextlib.ExitStack() as held:
+            waiter = ThreadWaiter(service, self._turns, held)
+            if slow is not None:
+                waiter.take_turn(slow, service.deadline_s)
             call = self._exchange.begin(asked, question, body, waiter, since)
             waiter.finished(call)
         return exchange.finished(call)

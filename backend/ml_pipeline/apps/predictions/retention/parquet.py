@@ -35,6 +35,8 @@ _ENTRY = {
     "unit": _TEXT,
     "key_id": _NUMBER,
     "created_at": _TIME,
+    "test_id": _NUMBER,
+    "arm": _NUMBER,
 }
 _PLACE = [("writer", _TEXT), ("seq", _NUMBER)]
 REQUESTS = pa.schema(

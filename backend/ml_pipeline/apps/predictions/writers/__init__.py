@@ -1,10 +1,11 @@
 """Writers: how one group commit is written on each database, past the ORM, whose objects cost more than the rows.
 
-All write the same two tables: a JournalBatch, and the MLRequests that refer to it.
+All write the same tables: a JournalBatch, the MLRequests that refer to it, and what A/B tests have to count of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions.models import JournalBatch
 
@@ -32,6 +34,8 @@ class Entry(NamedTuple):
     unit: str | None
     key_id: int | None
     created_at: str
+    test_id: int | None = None
+    arm: int | None = None
 
 
 class Batch(NamedTuple):
@@ -44,6 +48,13 @@ class Batch(NamedTuple):
     created_at: str
 
 
+class Uncounted(NamedTuple):
+    """What one test has to count of one commit; the fields are UncountedAnswers'."""
+
+    test_id: int
+    answers: str
+
+
 class Writer(Protocol):
     """A module that writes batches on one kind of database; IS_LOCAL where that is a file on this machine."""
 
@@ -53,8 +64,10 @@ class Writer(Protocol):
         """Whether `write` waits for other writers of a local database, as at first, or fails at once."""
         ...
 
-    def write(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
-        """A transaction is open, with `batch` and `entries` in it. Raises django.db.Error."""
+    def write(
+        self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]
+    ) -> None:
+        """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error."""
         ...
 
     def commit(self, connection: BaseDatabaseWrapper) -> None:
@@ -79,6 +92,7 @@ def columns(model: type[Model], *fields: str) -> str:
 
 
 BATCH_COLUMNS = columns(JournalBatch, *Batch._fields)
+UNCOUNTED_COLUMNS = columns(UncountedAnswers, *Uncounted._fields)
 # An entry's fields in order, then what places it in its batch.
 ENTRY_COLUMNS = columns(
     MLRequest,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.models import JournalBatch
-from ml_pipeline.apps.predictions.writers import Batch, Entry
+from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 
 IS_LOCAL = False
 
@@ -22,13 +24,14 @@ def _insert(table: str, columns: str) -> str:
 
 _BATCH = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS)
 _ENTRY = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS)
+_UNCOUNTED = _insert(writers.table(UncountedAnswers), writers.UNCOUNTED_COLUMNS)
 
 
 def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
     """See `Writer.be_patient`: others lock nothing that a batch needs."""
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
     """See `Writer.write`."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
@@ -36,6 +39,8 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -
         cursor = database.cursor()
         cursor.execute(_BATCH, (batch.writer.hex, *batch[1:]))
         cursor.executemany(_ENTRY, writers.placed(entries, cursor.lastrowid))
+        if uncounted:
+            cursor.executemany(_UNCOUNTED, uncounted)
         cursor.close()
 
 

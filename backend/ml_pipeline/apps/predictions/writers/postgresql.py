@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.models import JournalBatch
-from ml_pipeline.apps.predictions.writers import Batch, Entry
+from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 
 IS_LOCAL = False
 _BATCH = (
@@ -17,6 +19,7 @@ _BATCH = (
     "VALUES ('{writer}', {seq}, {rows}, '{sha256}', '{created_at}+00') RETURNING id"
 )
 _ENTRIES = f"COPY {writers.table(MLRequest)} ({writers.ENTRY_COLUMNS}) FROM STDIN"
+_UNCOUNTED = f"INSERT INTO {writers.table(UncountedAnswers)} ({writers.UNCOUNTED_COLUMNS}) VALUES (%s, %s)"  # noqa: S608
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -24,7 +27,7 @@ def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
     """See `Writer.be_patient`: others lock nothing that a batch needs."""
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
     """See `Writer.write`."""
     database: Any = connection.connection
     with connection.wrap_database_errors, database.cursor() as cursor:
@@ -34,6 +37,8 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -
         (batch_id,) = cursor.fetchone()
         with cursor.copy(_ENTRIES) as copy:
             copy.write("".join(_line(entry, batch_id, position) for position, entry in enumerate(entries)))
+        if uncounted:
+            cursor.executemany(_UNCOUNTED, uncounted)
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
@@ -58,6 +63,8 @@ def _line(entry: Entry, batch_id: int, position: int) -> str:
         r"\N" if entry.unit is None else entry.unit.translate(_ESCAPES),
         r"\N" if entry.key_id is None else str(entry.key_id),
         f"{entry.created_at}+00",
+        r"\N" if entry.test_id is None else str(entry.test_id),
+        r"\N" if entry.arm is None else str(entry.arm),
         str(batch_id),
         f"{position}\n",
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.models import JournalBatch
-from ml_pipeline.apps.predictions.writers import Batch, Entry
+from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 
 # Rows of one statement, far below the most parameters that SQLite takes. Each statement gives up Python's lock once:
 # with one a row this thread would have to get it back from the event loop as often.
@@ -32,7 +34,7 @@ def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
         database.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
     """See `Writer.write`. The write lock is taken first, and waited for, instead of in the middle."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
@@ -44,6 +46,9 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -
             part = rows[begin : begin + ROWS_A_STATEMENT]
             insert = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS, len(part))
             database.execute(insert, [value for row in part for value in row])
+        for one in uncounted:
+            insert = _insert(writers.table(UncountedAnswers), writers.UNCOUNTED_COLUMNS, 1)
+            database.execute(insert, one)
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:

@@ -1,0 +1,1 @@
+"""A/B tests: who is asked, what came of it, and what follows from that."""

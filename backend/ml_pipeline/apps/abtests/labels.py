@@ -1,0 +1,18 @@
+"""Labels: feedback on requests of tests, put aside to be counted in the transaction that appends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ml_pipeline.apps.abtests import tests
+from ml_pipeline.apps.abtests.models import ABTest, State, UncountedLabel
+from ml_pipeline.apps.endpoints.hooks import Learnt
+from ml_pipeline.apps.jobs import jobs
+
+
+def put_aside(learnt: Sequence[Learnt]) -> None:
+    """All of it is there to be counted; of a test that is over, to see whether it corrects what was counted."""
+    UncountedLabel.objects.bulk_create([UncountedLabel(**one._asdict()) for one in learnt], batch_size=500)
+    ids = {one.test_id for one in learnt}
+    for test_id in sorted(ABTest.objects.filter(pk__in=ids, state=State.FINISHED).values_list("pk", flat=True)):
+        jobs.ask(tests.COUNTING, str(test_id))

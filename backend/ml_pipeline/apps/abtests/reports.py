@@ -1,0 +1,48 @@
+"""Reports: how a test stands, from its own row alone, however many requests it has had."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+
+from ml_pipeline.apps.abtests import outlook, standings
+from ml_pipeline.apps.abtests.models import ABTest
+from ml_pipeline.apps.abtests.tallies import Tally
+from ml_pipeline.stats.decisions import Decision, Totals
+
+
+def standing(test: ABTest) -> dict[str, Any]:
+    """Seconds since the start, units and labels of each arm, each challenger against the champion, what the rule says,
+    and what is missing for a promotion (`outlook`). Evidence is in natural logarithms, `low` and `high` are the band.
+    """
+    tally = standings.tally_of(test)
+    elapsed_s = max(((test.ended_at or timezone.now()) - test.created_at).total_seconds(), 0.0)
+    totals, decision = tally.course.totals(elapsed_s), tally.course.decision(elapsed_s)
+    return {
+        "elapsed_s": elapsed_s,
+        "units": list(totals.units),
+        "labels": list(totals.labels),
+        "challengers": [_challenger(tally, totals, decision, arm) for arm in tally.terms.plan.challengers],
+        "gates": [asdict(gate) for gate in decision.gates],
+        "outlook": outlook.of(tally, elapsed_s)._asdict(),
+    }
+
+
+def _challenger(tally: Tally, totals: Totals, decision: Decision, arm: int) -> dict[str, Any]:
+    contest, point = totals.contests[arm - 1], tally.at(arm)
+    return {
+        "arm": arm,
+        "is_withdrawn": contest.is_withdrawn,
+        "pairs": contest.pairs,
+        "wins": contest.wins,
+        "losses": contest.losses,
+        "log_evidence": contest.log_evidence,
+        "log_evidence_peak": contest.log_evidence_peak,
+        "log_evidence_bound": tally.terms.plan.evidence_bound,
+        "mean": point.mean,
+        "low": point.low,
+        "high": point.high,
+        "missing": [gate.name for gate in decision.failed(arm)],
+    }

@@ -1,0 +1,46 @@
+"""Hooks: what the apps above do in the transaction of a change that is made here. They register when Django starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithmStatus
+
+
+class Learnt(NamedTuple):
+    """A piece of feedback that was appended, on a request that was part of a test."""
+
+    request_id: UUID
+    test_id: int
+
+
+OnFeedback = Callable[[Sequence[Learnt]], None]
+# Is given the endpoint, which is locked, the actor and the reason. Says what is in production now where it rolled the
+# endpoint back, None where that is not its affair.
+OnRollback = Callable[[Endpoint, str, str], MLAlgorithmStatus | None]
+
+_on_feedback: list[OnFeedback] = []
+_on_rollback: list[OnRollback] = []
+
+
+def on_feedback(hook: OnFeedback) -> None:
+    """`hook` is told of all feedback on requests of tests from now on, in the transaction that appends it."""
+    _on_feedback.append(hook)
+
+
+def on_rollback(hook: OnRollback) -> None:
+    """`hook` is asked before each rollback from now on, in its transaction."""
+    _on_rollback.append(hook)
+
+
+def feedback_appended(learnt: Sequence[Learnt]) -> None:
+    """All that want to know of it have been told. Belongs in the transaction that appended it."""
+    for hook in _on_feedback if learnt else ():
+        hook(learnt)
+
+
+def rolled_back(endpoint: Endpoint, actor: str, reason: str) -> MLAlgorithmStatus | None:
+    """The step into production of an app above that rolled `endpoint` back; None where none did."""
+    return next((step for hook in _on_rollback if (step := hook(endpoint, actor, reason)) is not None), None)

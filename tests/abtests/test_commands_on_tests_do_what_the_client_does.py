@@ -1,0 +1,59 @@
+"""A test from plan to verification by commands, without a prediction."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homes import ENDPOINT
+from servers import Server
+
+from ml_pipeline.client import Client
+
+
+@pytest.fixture
+def algorithms(door: Server) -> dict[str, int]:
+    """Name to id."""
+    with door.client("read") as client:
+        found = client.get("/api/v1/mlalgorithms", params={"endpoint": ENDPOINT}).json()
+    return {one["name"]: one["id"] for one in found}
+
+
+@pytest.fixture
+def admin(door: Server) -> Iterator[Client]:
+    with Client(door.url, door.home.keys["admin"]) as client:
+        yield client
+
+
+def in_production(client: Client) -> list[str]:
+    return [one["name"] for one in client.algorithms(ENDPOINT, status="production")]
+
+
+def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithms: dict[str, int]) -> None:
+    def command(*arguments: str, code: int = 0) -> Any:
+        program = str(Path(sys.executable).parent / "ml-pipeline")
+        environment = ("env", f"ML_PIPELINE_URL={door.url}", f"ML_PIPELINE_API_KEY={door.home.keys['admin']}")
+        done = door.home.run(*environment, program, "abtest", *arguments, check=False)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+    plan = command("plan", "0.85", "0.87", "--json")
+    assert plan["fixed_labels"] == 2 * 3_721
+    assert 9_000 < plan["mean_labels"] < 10_500
+    (before,) = in_production(admin)
+    arms = ("--arm", str(algorithms[before]), "--arm", f"{algorithms['decision_tree']}:0.5")
+    test = command("start", "by command", *arms, "--wait", "30", "--json")
+    number = str(test["id"])
+    assert [arm["weight"] for arm in test["arms"]] == [1.0, 0.5]
+    assert "running" in command("watch", number, "--once")
+    command("verify", number, code=1)
+    assert "no label has come" in command("stop", number)
+    assert command("watch", number, "--json")["result"] == "stayed"
+    assert command("verify", number, "--json")["is_verified"]
+    assert in_production(admin) == [before]
+    refused = command("start", "by command", *arms[:2], code=1)
+    assert refused == ""
