@@ -88,6 +88,9 @@ class UncountedAnswers(models.Model):
     class Meta:
         indexes = (models.Index(fields=("test_id", "id"), name="abtests_uncounted_answers"),)
 
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.answers}"
+
 
 class UncountedLabel(models.Model):
     """A piece of feedback on a request of a test; written with the feedback, gone once it is counted."""
@@ -98,6 +101,9 @@ class UncountedLabel(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=("test_id", "id"), name="abtests_uncounted_label"),)
+
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.request_id}"
 
 
 class Unit(models.Model):
@@ -119,6 +125,9 @@ class Unit(models.Model):
             models.UniqueConstraint(fields=("test", "position"), name="abtests_unit_position"),
         )
 
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.digest}"
+
 
 class Point(models.Model):
     """Where a challenger stood after `labels` labels: the path of its evidence, for people and for the certificate."""
@@ -135,3 +144,6 @@ class Point(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("test", "arm", "labels"), name="abtests_point_labels"),)
+
+    def __str__(self) -> str:
+        return f"{self.test_id}: arm {self.arm} after {self.labels} labels"
