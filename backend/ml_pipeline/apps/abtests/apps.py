@@ -16,6 +16,7 @@ class ABTestsConfig(AppConfig):
         from ml_pipeline.apps.endpoints import hooks
         from ml_pipeline.apps.jobs import handlers
 
+        hooks.of_rewards(labels.of_rewards)
         hooks.on_feedback(labels.put_aside)
         hooks.on_rollback(ends.roll_back)
         handlers.register(tests.COUNTING, counting.work)

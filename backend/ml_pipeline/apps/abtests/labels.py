@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ml_pipeline.apps.abtests import tests
 from ml_pipeline.apps.abtests.models import ABTest, State, UncountedLabel
@@ -16,3 +16,8 @@ def put_aside(learnt: Sequence[Learnt]) -> None:
     ids = {one.test_id for one in learnt}
     for test_id in sorted(ABTest.objects.filter(pk__in=ids, state=State.FINISHED).values_list("pk", flat=True)):
         jobs.ask(tests.COUNTING, str(test_id))
+
+
+def of_rewards(test_ids: Collection[int]) -> set[int]:
+    """Those of `test_ids` that are told rewards."""
+    return set(ABTest.objects.filter(pk__in=test_ids, metric__name="reward").values_list("pk", flat=True))

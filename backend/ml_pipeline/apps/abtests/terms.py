@@ -14,7 +14,7 @@ from ml_pipeline.stats.plans import Guardrail, Plan
 # The guardrails that there are: the share of answers that failed, and of those slower than an objective.
 ERRORS, SLOW = "errors", "slow"
 _OF_TASK: Final[Mapping[Task, tuple[str, ...]]] = {
-    "classification": ("accuracy", "brier", "log_loss"),
+    "classification": ("accuracy", "brier", "log_loss", "reward"),
     "regression": ("absolute_error", "squared_error", "reward"),
 }
 # What a plan has in numbers.

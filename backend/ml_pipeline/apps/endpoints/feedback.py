@@ -101,6 +101,7 @@ def record_each(tellings: Sequence[tuple[Item, Grant]]) -> list[Told]:
     now = timezone.now()
     with transaction.atomic():
         answered = _answered(ids)
+        rewarded = hooks.rewarded({one.test_id for one in answered.values() if one.test_id is not None})
         known: dict[UUID, list[Any]] = {}
         stored = Feedback.objects.filter(request_id__in=ids).order_by("pk")
         for request_id, value in stored.values_list("request_id", "value"):
@@ -111,7 +112,7 @@ def record_each(tellings: Sequence[tuple[Item, Grant]]) -> list[Told]:
             if by is None or not grant.may("feedback", by.team_id, by.endpoint_id):
                 results.append(Told("unknown"))
                 continue
-            told = _judged(item, by.signature, known)
+            told = _judged(item, None if by.test_id in rewarded else by.signature, known)
             if told.effect == "accepted":
                 value = known[item.request_id][-1]
                 rows.append(Feedback(request_id=item.request_id, value=value, actor=grant.actor, created_at=now))
@@ -122,7 +123,7 @@ def record_each(tellings: Sequence[tuple[Item, Grant]]) -> list[Told]:
     return results
 
 
-def _judged(item: Item, signature: Signature, known: dict[UUID, list[Any]]) -> Told:
+def _judged(item: Item, signature: Signature | None, known: dict[UUID, list[Any]]) -> Told:
     value = outcome_value(signature, item.value)
     if value is None:
         return Told("invalid", expected=_expected(signature))
@@ -146,9 +147,12 @@ def effective(request_ids: Iterable[UUID]) -> dict[UUID, Any]:
     return result
 
 
-def outcome_value(signature: Signature, value: Any) -> str | float | None:
-    """`value` as an outcome of the signature's algorithm: one of its labels, or a finite number; else None."""
-    if signature.task == "regression":
+def outcome_value(signature: Signature | None, value: Any) -> str | float | None:
+    """`value` as an outcome of the signature's algorithm: one of its labels, or a finite number; else None.
+
+    Without a signature it is a reward, which is a number whatever was answered.
+    """
+    if signature is None or signature.task == "regression":
         number = values.fitted(values.coerced(value, "number") if isinstance(value, str) else value, "number")
         return None if number is None else float(number)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -156,8 +160,10 @@ def outcome_value(signature: Signature, value: Any) -> str | float | None:
     return value if isinstance(value, str) and value in signature.labels else None
 
 
-def _expected(signature: Signature) -> str:
-    return "a finite number" if signature.task == "regression" else f"one of {', '.join(signature.labels)}"
+def _expected(signature: Signature | None) -> str:
+    if signature is None or signature.task == "regression":
+        return "a finite number"
+    return f"one of {', '.join(signature.labels)}"
 
 
 def _answered(ids: set[UUID]) -> dict[UUID, _Answered]:

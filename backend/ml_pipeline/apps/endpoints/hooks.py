@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,6 +21,10 @@ OnFeedback = Callable[[Sequence[Learnt]], None]
 # endpoint back, None where that is not its affair.
 OnRollback = Callable[[Endpoint, str, str], MLAlgorithmStatus | None]
 
+# Is given ids of tests, and says which of them are told rewards: numbers, whatever the algorithm answers.
+OfRewards = Callable[[Collection[int]], set[int]]
+
+_of_rewards: list[OfRewards] = []
 _on_feedback: list[OnFeedback] = []
 _on_rollback: list[OnRollback] = []
 
@@ -33,6 +37,16 @@ def on_feedback(hook: OnFeedback) -> None:
 def on_rollback(hook: OnRollback) -> None:
     """`hook` is asked before each rollback from now on, in its transaction."""
     _on_rollback.append(hook)
+
+
+def of_rewards(hook: OfRewards) -> None:
+    """`hook` is asked from now on which tests are told rewards."""
+    _of_rewards.append(hook)
+
+
+def rewarded(test_ids: Collection[int]) -> set[int]:
+    """Those of `test_ids` whose feedback is a reward instead of an outcome."""
+    return {one for hook in _of_rewards if test_ids for one in hook(test_ids)}
 
 
 def feedback_appended(learnt: Sequence[Learnt]) -> None:
