@@ -35,6 +35,14 @@ from servers import Server  # noqa: E402
 
 # Each takes minutes of a machine, or much of its memory.
 LONG = (
+    "tests/acceptance/test_every_row_alone_through_",
+    "tests/acceptance/test_the_demo_keeps_everything",
+    "tests/docs/test_the_readme_works_by_copy_and_paste",
+    "tests/predictions/test_keys_and_routes_wait_for_no_load",
+    "tests/predictions/test_serving_processes_come_and_go_on_postgresql",
+    "tests/stats/test_a_promotion_by_wins_and_losses_is_rarely_false",
+    "tests/stats/test_known_pitfalls_of_experiments_are_avoided",
+    "tests/stats/test_the_band_covers_the_difference_at_all_times",
     "tests/accounts/test_a_use_of_a_key_is_written_in_half_a_minute",
     "tests/accounts/test_every_change_is_in_the_audit",
     "tests/accounts/test_no_query_reaches_more_than_its_filter",
@@ -61,7 +69,8 @@ LONG = (
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.nodeid.startswith(LONG):
+        # What holds on SQLite is tried on PostgreSQL as well, each time with a database to fill.
+        if item.nodeid.startswith(LONG) or "[postgresql" in item.nodeid:
             item.add_marker(pytest.mark.long)
 
 
