@@ -33,9 +33,9 @@ PLAN: dict[str, Any] = {
 }
 
 
-def algorithms(*versions: str) -> list[MLAlgorithm]:
+def algorithms(*versions: str, **changes: Any) -> list[MLAlgorithm]:
     """The algorithms of these versions; the first is in production."""
-    made = [algorithm(version) for version in versions]
+    made = [algorithm(version, **changes) for version in versions]
     statuses.promote(made[0], actor="ann")
     return made
 

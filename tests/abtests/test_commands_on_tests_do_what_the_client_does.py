@@ -54,6 +54,14 @@ def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithm
     assert "no label has come" in command("stop", number)
     assert command("watch", number, "--json")["result"] == "stayed"
     assert command("verify", number, "--json")["is_verified"]
+    page = command("report", number)
+    assert "Stopped without a decision" in page
+    file = door.home.folder / "report.html"
+    assert str(file) in command("report", number, "-o", str(file))
+    assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "Stopped without a decision" in admin.abtests.report(test["id"])
+    command("report", "999", code=1)
+    command("report", number, "-o", str(door.home.folder / "nowhere" / "report.html"), code=1)
     assert in_production(admin) == [before]
     refused = command("start", "by command", *arms[:2], code=1)
     assert refused == ""

@@ -75,6 +75,7 @@ OPERATIONS = [
     ),
     Operation("GET", "/abtests/plan", "read"),
     Operation("GET", "/abtests/{abtest}", "read"),
+    Operation("GET", "/abtests/{abtest}/report", "read"),
     Operation("GET", "/abtests/{abtest}/verification", "read"),
     Operation("POST", "/abtests/{abtest}/stop", "manage", {"reason": "tests"}),
     Operation("POST", "/stop_ab_test/{abtest}", "manage", {"reason": "tests"}),

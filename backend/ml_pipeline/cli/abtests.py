@@ -1,8 +1,9 @@
-"""Commands on A/B tests, over HTTP: plan, start, watch, stop, verify."""
+"""Commands on A/B tests, over HTTP: plan, start, watch, stop, report, verify."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -119,6 +120,25 @@ def stop(
     else:
         terminal.say(test["summary"])
     registry.refuse_unserved(test)
+
+
+@app.command()
+def report(
+    test_id: TestId,
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")] = None,
+) -> None:
+    """Print the report of a test for people, an HTML page, or write it into a file."""
+    with terminal.calling() as client:
+        page = client.abtests.report(test_id)
+    if output is None:
+        typer.echo(page)
+        return
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        terminal.fail(f"{output} cannot be written: {error.strerror}.")
+    terminal.say(f"The report of A/B test {test_id} is in {output}.")
 
 
 @app.command()

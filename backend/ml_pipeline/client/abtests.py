@@ -60,6 +60,10 @@ class ABTests:
         address = connection.path("abtests", test_id, "stop")
         return connection.told(self._connection.change("POST", address, wait_s, json={"reason": reason}))
 
+    def report(self, test_id: int) -> str:
+        """The report of the test for people: one HTML page that needs nothing else."""
+        return self._connection.text(connection.path("abtests", test_id, "report"))
+
     def verify(self, test_id: int) -> Record:
         """What recomputing the test's certificate from the log found; `is_verified` where nothing is wrong."""
         address = connection.path("abtests", test_id, "verification")

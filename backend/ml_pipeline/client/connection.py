@@ -14,6 +14,7 @@ from ml_pipeline.errors import Complaint, ForeignReply, InvalidInput, NotReachab
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PAGE_ROWS = 1_000
+_OK = 200
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w.~/-]*)?", re.ASCII)
 
 
@@ -72,9 +73,12 @@ class Connection:
         `content` is what httpx takes: `json`, `content`, `params`, `data`, `files`, `headers`. Raises Refused,
         NotReachable and ForeignReply.
         """
+        return self._answer(self._reply(method, address, timeout_s, **content), answers)
+
+    def _reply(self, method: str, address: str, timeout_s: float | None, **content: Any) -> httpx.Response:
         limit_s = timeout_s or self.timeout_s
         try:
-            reply = self._http.request(
+            return self._http.request(
                 method, address, timeout=httpx.Timeout(limit_s, connect=self.timeout_s), **content
             )
         except httpx.TimeoutException:
@@ -83,7 +87,6 @@ class Connection:
             ) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise NotReachable(f"{self.url} is not reachable: {error}. ML_PIPELINE_URL names the server.") from None
-        return self._answer(reply, answers)
 
     def change(
         self, method: str, address: str, wait_s: float | None = None, timeout_s: float | None = None, **content: Any
@@ -93,6 +96,16 @@ class Connection:
             content["params"] = {"wait": f"{wait_s:g}"}
             timeout_s = (timeout_s or self.timeout_s) + wait_s
         return self.ask(method, address, timeout_s=timeout_s, **content)
+
+    def text(self, address: str) -> str:
+        """The page at `address`, as it is. Raises as `ask` does."""
+        reply = self._reply("GET", address, None)
+        kind = reply.headers.get("Content-Type", "")
+        if reply.status_code == _OK and kind.startswith("text/html"):
+            return reply.text
+        # An error, or somebody else's reply.
+        self._answer(reply, ())
+        raise self._foreign(reply)
 
     def pages(self, address: str, params: Mapping[str, Any], limit: int | None = None) -> list[Any]:
         """The items of a list, page after page, at most `limit` of them."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_pipeline.stats import mcnemar
 from ml_pipeline.stats.bounded import Band
 from ml_pipeline.stats.decisions import ContestTotals
 from ml_pipeline.stats.pairing import Stream
 from ml_pipeline.stats.plans import Plan
+
+
+class Watched(NamedTuple):
+    """By how much a challenger's share of bad answers exceeds the champion's; None without pairs. `band` holds at all
+    times at once with probability 1 - the guardrail's α."""
+
+    mean: float | None
+    band: Band
 
 
 class Contest:
@@ -63,6 +71,11 @@ class Contest:
     def band(self) -> Band:
         """Where the difference lies, in all contests at once and at all times, with probability 1 - α."""
         return self._scores.differences.band(self._plan.alpha / len(self._plan.challengers))
+
+    def watched(self) -> list[Watched]:
+        """What is known of each guardrail, in the order of the plan's."""
+        streams = [(self._guardrails[guardrail.name].differences, guardrail) for guardrail in self._plan.guardrails]
+        return [Watched(differences.mean(), differences.band(guardrail.alpha)) for differences, guardrail in streams]
 
     def totals(self) -> ContestTotals:
         """What the rule looks at."""

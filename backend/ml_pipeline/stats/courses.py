@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_pipeline.stats import decisions, ratios
 from ml_pipeline.stats.bounded import Band
-from ml_pipeline.stats.contests import Contest
+from ml_pipeline.stats.contests import Contest, Watched
 from ml_pipeline.stats.decisions import Decision, Totals
 from ml_pipeline.stats.pairing import CHALLENGER, CHAMPION
 from ml_pipeline.stats.plans import Plan
@@ -44,6 +44,7 @@ class Course:
         self.plan = plan
         self._units = [0] * len(plan.weights)
         self._labels = [0] * len(plan.weights)
+        self._scores = [0.0] * len(plan.weights)
         self._ratio = self._ratio_peak = self._parity = self._parity_peak = 0.0
         self._contests = {arm: Contest(plan, arm) for arm in plan.challengers}
         self._shares = self._running_shares()
@@ -79,6 +80,7 @@ class Course:
         self._parity += self._gain(self._labels, arm)
         self._parity_peak = max(self._parity_peak, self._parity)
         self._labels[arm] += 1
+        self._scores[arm] += score
         for contest, side in self._sides(arm):
             contest.advance(side, float(score))
 
@@ -106,6 +108,14 @@ class Course:
             contests=tuple(contest.totals() for contest in self._contests.values()),
         )
 
+    def mean_scores(self) -> list[float | None]:
+        """The mean score of each arm's labelled answers, None without any. Nothing is decided by these: see `point`."""
+        return [score / labels if labels else None for score, labels in zip(self._scores, self._labels, strict=True)]
+
+    def watched(self, arm: int) -> list[Watched]:
+        """By how much challenger `arm` is worse than the champion in each guardrail of the plan, in their order."""
+        return self._contests[arm].watched()
+
     def point(self, arm: int) -> Point:
         """Where challenger `arm` stands. It costs some milliseconds."""
         contest = self._contests[arm]
@@ -117,6 +127,7 @@ class Course:
         return {
             "units": list(self._units),
             "labels": list(self._labels),
+            "scores": list(self._scores),
             "ratio": [self._ratio, self._ratio_peak],
             "parity": [self._parity, self._parity_peak],
             "contests": [contest.state() for contest in self._contests.values()],
@@ -127,6 +138,7 @@ class Course:
         """The course of `plan` that had this `state`."""
         course = cls(plan)
         course._units, course._labels = list(state["units"]), list(state["labels"])
+        course._scores = list(state["scores"])
         course._ratio, course._ratio_peak = state["ratio"]
         course._parity, course._parity_peak = state["parity"]
         for contest, kept in zip(course._contests.values(), state["contests"], strict=True):

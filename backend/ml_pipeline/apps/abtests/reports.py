@@ -10,12 +10,13 @@ from django.utils import timezone
 from ml_pipeline.apps.abtests import outlook, standings
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.abtests.tallies import Tally
-from ml_pipeline.stats.decisions import Decision, Totals
+from ml_pipeline.stats.decisions import ContestTotals, Decision, Totals
 
 
 def standing(test: ABTest) -> dict[str, Any]:
-    """Seconds since the start, units and labels of each arm, each challenger against the champion, what the rule says,
-    and what is missing for a promotion (`outlook`). Evidence is in natural logarithms, `low` and `high` are the band.
+    """Seconds since the start; units, labels and mean score of each arm, each challenger against the champion, what the
+    rule says, and what is missing for a promotion (`outlook`). Evidence is in natural logarithms, `low` and `high` are
+    the band.
     """
     tally = standings.tally_of(test)
     elapsed_s = max(((test.ended_at or timezone.now()) - test.created_at).total_seconds(), 0.0)
@@ -24,10 +25,28 @@ def standing(test: ABTest) -> dict[str, Any]:
         "elapsed_s": elapsed_s,
         "units": list(totals.units),
         "labels": list(totals.labels),
+        "mean_scores": tally.course.mean_scores(),
         "challengers": [_challenger(tally, totals, decision, arm) for arm in tally.terms.plan.challengers],
         "gates": [asdict(gate) for gate in decision.gates],
         "outlook": outlook.of(tally, elapsed_s)._asdict(),
     }
+
+
+def _guardrails(tally: Tally, contest: ContestTotals, arm: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": guardrail.name,
+            "margin": guardrail.margin,
+            "mean": watched.mean,
+            "low": watched.band.low,
+            "high": watched.band.high,
+            "log_evidence_peak": peak,
+            "log_evidence_bound": guardrail.bound,
+        }
+        for guardrail, watched, peak in zip(
+            tally.terms.plan.guardrails, tally.course.watched(arm), contest.log_guardrail_peaks, strict=True
+        )
+    ]
 
 
 def _challenger(tally: Tally, totals: Totals, decision: Decision, arm: int) -> dict[str, Any]:
@@ -44,5 +63,6 @@ def _challenger(tally: Tally, totals: Totals, decision: Decision, arm: int) -> d
         "mean": point.mean,
         "low": point.low,
         "high": point.high,
+        "guardrails": _guardrails(tally, contest, arm),
         "missing": [gate.name for gate in decision.failed(arm)],
     }

@@ -14,6 +14,7 @@ urlpatterns = [
     path("abtests/plan", views.TestPlan.as_view(), name="abtest-plan"),
     path("abtests/<id:pk>", views.TestDetail.as_view(), name="abtest"),
     path("abtests/<id:pk>/stop", views.TestStop.as_view(), name="abtest-stop"),
+    path("abtests/<id:pk>/report", views.TestReport.as_view(), name="abtest-report"),
     path("abtests/<id:pk>/verification", views.TestVerification.as_view(), name="abtest-verification"),
     path("stop_ab_test/<id:pk>", views.TestStopByOldName.as_view(), name="stop-ab-test"),
 ]

@@ -1,12 +1,15 @@
-"""Views of A/B tests: their list, one of them, its stop, and the verification of its certificate."""
+"""Views of A/B tests: their list, one of them, its report, its stop, and the verification of its certificate."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import django_filters
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,6 +24,7 @@ from ml_pipeline.apps.abtests.api.serializers import (
     VerificationSerializer,
 )
 from ml_pipeline.apps.abtests.models import ABTest, Result, State
+from ml_pipeline.apps.abtests.report import pages
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.apps.endpoints.api.serializers import ReasonSerializer
@@ -129,6 +133,24 @@ class TestStopByOldName(TestStop):
     def post(self, request: Request, pk: int) -> Response:
         """The test, which is over."""
         return Response({"message": "AB Test finished.", **self.stopped(request, pk)})
+
+
+class TestReport(SeesOwn, generics.GenericAPIView[ABTest]):
+    """The report of a test, for people."""
+
+    __test__ = False
+
+    queryset = _TESTS
+    # What the route answers is a page already; what it refuses is JSON, for browsers too.
+    renderer_classes = (JSONRenderer,)
+    filter_backends = ()
+    scopes = {"GET": "read"}
+
+    @extend_schema(responses={(200, "text/html"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        """One HTML page that needs nothing else: what was decided or is missing, in plain words and charts."""
+        refuse_unknown(request, set())
+        return HttpResponse(pages.written(self.get_object()))
 
 
 class TestVerification(SeesOwn, generics.GenericAPIView[ABTest]):

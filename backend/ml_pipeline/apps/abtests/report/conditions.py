@@ -1,0 +1,116 @@
+"""Conditions: the gates of a promotion as a list in words, and what keeps a challenger from it in a clause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ml_pipeline.apps.abtests import terms
+from ml_pipeline.apps.abtests.report import figures
+from ml_pipeline.apps.abtests.report.facts import Facts
+
+# What a gate can be. Nobody waits any more for what was not reached.
+PASSED, WAITS, NOT_REACHED, FAILED = "passed", "not yet", "not reached", "failed"
+BAD = {terms.ERRORS: "failed answers", terms.SLOW: "slow answers"}
+_WAITING = ("labels", "time", "evidence", "discordant")
+# Of these a test does not recover.
+SPOILT = {
+    "sample_ratio": "units did not go to the arms in the shares of the plan",
+    "label_parity": "labels come more often for one arm than for another",
+}
+
+
+class Condition(NamedTuple):
+    """A gate: one of the words above, what is asked, and how it stands."""
+
+    word: str
+    title: str
+    detail: str
+
+
+def of_test(facts: Facts) -> list[Condition]:
+    """The conditions that concern the whole test."""
+    return [_condition(facts, gate, "") for gate in facts.gates]
+
+
+def of_challenger(facts: Facts, number: int) -> list[Condition]:
+    """Those of one challenger; none of one that was withdrawn."""
+    one = facts.challengers[number - 1]
+    return [_condition(facts, gate, one.name) for gate in one.gates]
+
+
+def spoilt(facts: Facts) -> list[str]:
+    """Why nobody can be promoted any more, in clauses; empty as long as somebody can."""
+    return [SPOILT[gate["name"]] for gate in facts.gates if gate["name"] in SPOILT and not gate["is_passed"]]
+
+
+def missing(facts: Facts, number: int) -> list[str]:
+    """What keeps a challenger from being promoted, in clauses."""
+    one = facts.challengers[number - 1]
+    return [_clause(gate) for gate in (*facts.gates, *one.gates) if not gate["is_passed"]]
+
+
+def alarm(gate: Mapping[str, Any]) -> str:
+    """Why an alarm withdraws an arm, in a clause."""
+    kind = gate["name"].removeprefix("guardrail:")
+    what = f"it gave more {BAD[kind]} than is allowed" if kind in BAD else "it was worse than the champion"
+    return f"{what}: evidence {figures.evidence(gate['value'])}, the alarm is at {figures.evidence(gate['bound'])}"
+
+
+def _condition(facts: Facts, gate: Mapping[str, Any], name: str) -> Condition:
+    if gate["is_passed"]:
+        word = PASSED
+    elif gate["name"] in _WAITING:
+        word = WAITS if facts.is_running else NOT_REACHED
+    else:
+        word = FAILED
+    return Condition(word, _title(gate["name"], name), _detail(gate))
+
+
+def _title(gate: str, name: str) -> str:
+    titles = {
+        "labels": "Enough labels",
+        "time": "Long enough",
+        "sample_ratio": "The arms get the shares of the plan",
+        "label_parity": "Labels come in the shares of the plan, too",
+        "evidence": f"Enough evidence that {name} is better",
+        "discordant": f"{name} answers differently from the champion",
+        "harm": f"{name} is not worse than the champion",
+        f"guardrail:{terms.ERRORS}": f"{name} does not fail more often",
+        f"guardrail:{terms.SLOW}": f"{name} is not slow more often",
+    }
+    return titles[gate]
+
+
+def _detail(gate: Mapping[str, Any]) -> str:
+    name, value, bound = gate["name"], gate["value"], gate["bound"]
+    if name == "labels":
+        least = f"at least {bound:,.0f} were wanted" if bound else "no least number was set"
+        return f"{figures.counted(int(value), 'label has', 'labels have')} come; {least}."
+    if name == "time":
+        least = f"at least {figures.span(bound)} were wanted" if bound else "no least time was set"
+        return f"{figures.span(value)} since the start; {least}."
+    if name == "evidence":
+        found = "There was none so far" if value <= 0 else f"It was {figures.evidence(value)} at its highest"
+        return f"{found}; {figures.evidence(bound)} is needed."
+    if name == "discordant":
+        return f"In {figures.counted(int(value), 'pair')} of answers one was better than the other; one such is needed."
+    against = figures.evidence(value)
+    found = "Nothing speaks against it" if value <= 0 else f"Evidence against it: {against} at its highest"
+    return f"{found}; the alarm is at {figures.evidence(bound)}."
+
+
+def _clause(gate: Mapping[str, Any]) -> str:
+    value, bound = gate["value"], gate["bound"]
+    if gate["name"] in SPOILT:
+        return SPOILT[gate["name"]]
+    if gate["name"] == "labels":
+        return f"{value:,.0f} of at least {bound:,.0f} labels have come"
+    if gate["name"] == "time":
+        return f"{figures.span(value)} of at least {figures.span(bound)} are over"
+    if gate["name"] == "evidence":
+        found = "there was no evidence for it" if value <= 0 else f"the evidence came to {figures.evidence(value)}"
+        return f"{found}, and {figures.evidence(bound)} is needed"
+    if gate["name"] == "discordant":
+        return "in no pair of answers one was better than the other"
+    return alarm(gate)
