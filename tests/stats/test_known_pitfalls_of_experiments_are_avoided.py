@@ -115,7 +115,7 @@ def test_6_the_first_label_counts_and_a_correction_is_a_new_computation() -> Non
     assert promoted(rng, 0.85, 0.85) <= 0.03
     # There is no way to take back a score: whoever corrects one goes through the log again.
     assert {name for name in vars(Course) if not name.startswith("_")} == {
-        *("advance", "assign", "decision", "point", "restored", "state", "totals", "withdraw")
+        *("advance", "assign", "decision", "mean_scores", "point", "restored", "state", "totals", "watched", "withdraw")
     }
 
 
