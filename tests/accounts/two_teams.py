@@ -85,8 +85,9 @@ def archived(pk, one, name, actor):
 
 def ended(pk, endpoint, title, arms, actor):
     test = ABTest.objects.create(
-        pk=pk, title=title, parent_endpoint=endpoint, state="finished", result="stayed", created_by=actor, created_at=timezone.now(),
-        ended_at=timezone.now(), metric={{"name": "accuracy", "cap": None, "low": None, "high": None}},
+        pk=pk, title=title, parent_endpoint=endpoint, state="finished", result="stayed", created_by=actor,
+        created_at=timezone.now(), ended_at=timezone.now(),
+        metric={{"name": "accuracy", "cap": None, "low": None, "high": None}},
         plan={{**dict.fromkeys(("alpha", "harm_alpha"), 0.05), **dict.fromkeys(("margin", "min_time_s"), 0.0),
               "min_labels": 0, "max_labels": None, "max_time_s": None, "weights": [1, 1], "guardrails": []}},
         promotes=True, salt="00" * 32, course=Course(Plan()).state())
