@@ -39,12 +39,13 @@ def begun(
 
 
 def judged(test: ABTest, accuracies: Sequence[float], rounds: int, seed: int = 1) -> ABTest:
-    """The test after so many rounds, in each of which every arm gave an answer, right with its accuracy."""
+    """The test after so many rounds, in each of which every arm gave as many answers as its weight says, each right
+    with its accuracy."""
     draw = random.Random(seed)
     for _ in range(rounds):
         for arm, accuracy in enumerate(accuracies):
-            rows = of_arm(test, arm, "yes", 1)
-            told(rows, "yes" if draw.random() < accuracy else "no")
+            for row in of_arm(test, arm, "yes", round(test.plan["weights"][arm])):
+                told([row], "yes" if draw.random() < accuracy else "no")
     return folded(test)
 
 
@@ -119,6 +120,11 @@ def of_errors() -> ABTest:
     return regressed(begun(metric={"name": "absolute_error", "cap": 40.0}, margin=0.01))
 
 
+def of_chances() -> ABTest:
+    """A classification, judged by its probabilities, of which the champion answers four in five."""
+    return judged(begun(4.0, 1.0, metric={"name": "brier"}), (0.7, 0.7), 45)
+
+
 def of_rewards() -> ABTest:
     """A regression, judged by rewards."""
     return regressed(begun(metric={"name": "reward", "low": -50.0, "high": 50.0}, **ENDLESS))
@@ -162,6 +168,7 @@ STATES: dict[str, Callable[[], ABTest]] = {
         of_many,
         spoilt,
         of_errors,
+        of_chances,
         of_rewards,
         corrected,
     )

@@ -15,6 +15,7 @@ from reported import STATES, Page
 
 from ml_pipeline.apps.abtests import certificates, ends
 from ml_pipeline.apps.abtests.models import ABTest
+from ml_pipeline.apps.abtests.report import scales
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +87,12 @@ SAYS = {
         "An error of 40 or more counts as 40",
         r"better by more than this: the mean absolute error is 0\.40 lower",
     ],
+    "of_chances": [
+        "^Not decided yet",
+        r"the Brier score is about 0\.\d+ (lower|higher)",
+        "the mean of 4 of the champion with the mean of 1 of the challenger",
+        r"model 1, with 80\.0 % of the units",
+    ],
     "of_rewards": ["^Not decided yet", r"the mean reward is about [\d.]+ (lower|higher)", r"from -50 to 50 \(reward\)"],
     "corrected": ["^Not decided yet", "An outcome was corrected after it had been counted", "The first one counts"],
 }
@@ -141,6 +148,24 @@ def is_whole(html: str) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     ids = [given["id"] for _, given in page.elements if "id" in given]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "value", "difference"),
+    [
+        ({"name": "accuracy"}, 0.843, "84.3 %", "+2.5"),
+        ({"name": "brier"}, 0.75, "0.250", "+0.025"),
+        ({"name": "log_loss"}, 0.0, "4.605", "+0.115"),
+        ({"name": "log_loss"}, 1.0, "0.010", "+0.115"),
+        ({"name": "absolute_error", "cap": 40.0}, 0.5, "20.00", "+1.00"),
+        ({"name": "squared_error", "cap": 1_000.0}, 0.9, "100", "+25"),
+        ({"name": "reward", "low": -50.0, "high": 50.0}, 0.75, "25.0", "+2.5"),
+    ],
+)
+def test_scores_are_told_in_the_metrics_unit(metric: dict[str, Any], score: float, value: str, difference: str) -> None:
+    scale = scales.of(metric)
+    assert scale.value(score) == value
+    assert scale.difference(0.025, scale.digits(0.02, 0.04)) == difference
 
 
 @pytest.mark.parametrize("state", ["running", "of_many", "of_errors", "stopped"])

@@ -13,12 +13,13 @@ from ml_pipeline.apps.abtests.report import figures
 from ml_pipeline.apps.abtests.report.scales import Scale
 
 WIDTH, HEIGHT = 440, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 26, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 26, 40
 # Of the path's length: the scale is not chosen for what was before, since early bands are as wide as they can be.
 _EARLY = 0.2
 _TICKS = 5
 _NAME = 48
-_WRITTEN_OUT = 5
+_WRITTEN_OUT = 4
+_POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Share(NamedTuple):
@@ -149,7 +150,7 @@ def _frame(plot: _Plot, ticks: Iterable[tuple[float, str]]) -> list[SafeString]:
 def _odds(logarithm: float) -> str:
     # A power of ten.
     power = round(logarithm / math.log(10))
-    return f"1 : {10**power:,}" if power <= _WRITTEN_OUT else f"1 : 10^{power}"
+    return f"1 : {10**power:,}" if power <= _WRITTEN_OUT else f"1 : 10{str(power).translate(_POWERS)}"
 
 
 def _caption(text: str) -> SafeString:

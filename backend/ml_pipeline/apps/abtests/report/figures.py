@@ -18,6 +18,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def roughly(number: int) -> int:
+    """The number in two digits, for what is no more than an estimate: 18,000 for 17,756."""
+    return round(number, min(2 - len(str(number)), 0))
+
+
 def share(part: float) -> str:
     """A share in percent: "33.3 %"."""
     return f"{100 * part:.1f} %"

@@ -91,7 +91,7 @@ def _undecided(facts: Facts) -> str:
     if missing["labels"] is None:
         return "Not decided yet, and nobody can say how long it takes"
     time = "" if missing["seconds"] is None else f", {figures.span(missing['seconds'])} at the present pace"
-    return f"Not decided yet: about {figures.counted(missing['labels'], 'more label', 'more labels')}{time}"
+    return f"Not decided yet: about {figures.counted(figures.roughly(missing['labels']), 'more label')}{time}"
 
 
 def _standing(facts: Facts) -> list[str]:
@@ -157,9 +157,9 @@ def _stayed(facts: Facts) -> Lead:
     labels = facts.standing["outlook"]["labels"]
     if labels:
         advice += [
-            f"If it matters: as things looked, {figures.counted(labels, 'more label')} would have decided it on "
-            "average. Start a new, longer test; the labels of this one do not count in it. `ml-pipeline abtest plan` "
-            "says how long it takes."
+            f"If it matters: as things looked, about {figures.counted(figures.roughly(labels), 'more label')} would "
+            "have decided it on average. Start a new, longer test; the labels of this one do not count in it. "
+            "`ml-pipeline abtest plan` says how long it takes."
         ]
     return Lead(headline, reasons, advice)
 
