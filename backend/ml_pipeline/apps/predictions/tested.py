@@ -90,10 +90,10 @@ class Tested:
         champion = self.trial.champion
         return Attempt(self, arm, positions, digests, rows=rows, route=champion, algorithm=self.champion)
 
-    def replace(self, attempt: Attempt) -> Attempt:
-        """The champion's attempt, which is one of its own now in the place of `attempt`."""
+    def replace(self, attempt: Attempt, *, counts: bool = True) -> Attempt:
+        """The champion's attempt, one of its own now in the place of `attempt`; it `counts` as the arm's failure."""
         attempt.is_replaced = True
-        stand_in = self.by_champion(attempt.arm, attempt.positions, attempt.digests)
+        stand_in = self.by_champion(attempt.arm if counts else None, attempt.positions, attempt.digests)
         self.attempts[self.attempts.index(attempt)] = stand_in
         return stand_in
 
@@ -151,7 +151,7 @@ class Attempt(Call):
         self.arm, self.test_id = arm, None if arm is None else tested.trial.test_id
         if self.is_challenger:
             self.deadline = tested.deadline
-        # Answered; or another answers in its place.
+        # Answered; or another answers in its place, or nobody does for the sake of another arm.
         self.is_done = self.is_replaced = False
 
     @property
