@@ -145,7 +145,7 @@ def test_what_only_waits_for_a_busy_challenger_is_the_champions_and_does_not_cou
         waits.result()
     assert (answers[-1]["version"], "abtest" in answers[-1]) == ("calm", False)
     (row,) = (row for row in since.logged if row["id"] == answers[-1]["request_id"])
-    assert (row["test"], row["arm"], row["outcome"]) == (None, None, "ok")
+    assert (row["test"], row["arm"], row["outcome"]) == (1, None, "ok")
     # One for each of the others.
     assert len(since.counted) == len(answers)
     wait_until(lambda: ask(server, {"order": "fine"}, ON_CHALLENGER)["version"] == "wild", 20)

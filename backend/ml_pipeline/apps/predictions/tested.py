@@ -148,7 +148,8 @@ class Attempt(Call):
             deadline_s=tested.latest - asked.started,
         )
         self.tested, self.positions, self.digests = tested, positions, digests
-        self.arm, self.test_id = arm, None if arm is None else tested.trial.test_id
+        # What does not count was asked in the test all the same, and is told what the test's other answers are told.
+        self.arm, self.test_id = arm, tested.trial.test_id
         if self.is_challenger:
             self.deadline = tested.deadline
         # Answered; or another answers in its place, or nobody does for the sake of another arm.
@@ -172,9 +173,9 @@ class Attempt(Call):
 
     def counted(self, now: float, *, failed: bool) -> list[Answer]:
         """What its test has to count of it."""
-        if self.test_id is None or self.arm is None:
+        if self.arm is None:
             return []
         latency_us = round((now - self.started) * 1e6)
         # The champion in a challenger's place: the challenger failed.
         failed = failed or (self.arm > 0 and not self.is_challenger)
-        return [Answer(self.test_id, digest, self.arm, int(failed), latency_us) for digest in self.digests]
+        return [Answer(self.tested.trial.test_id, digest, self.arm, int(failed), latency_us) for digest in self.digests]
