@@ -1,6 +1,6 @@
 """Run by tests in processes of their own: a test, answers and feedback that stream into it, stops, what came of it.
 
-`python streaming.py start`, `stream SEED COUNT`, `stop`, `state`.
+`python streaming.py start`, `stream SEED COUNT`, `stop`, `state`, `late PART PARTS COUNT`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from logged import answered, in_production, started, told  # noqa: E402  (Django
 
 from ml_pipeline.apps.abtests import ends, verification  # noqa: E402
 from ml_pipeline.apps.abtests.models import ABTest, UncountedAnswers, UncountedLabel, Unit  # noqa: E402
+from ml_pipeline.apps.endpoints.models import Feedback, MLRequest  # noqa: E402
 from ml_pipeline.apps.events.models import Event  # noqa: E402
 
 
@@ -34,6 +35,12 @@ def stream(seed: int, count: int) -> None:
         told([row for row in labelled if row.pk not in right], "no")
 
 
+def late(part: int, parts: int, count: int) -> None:
+    """Feedback, one by one, on so many of each `parts`-th request from `part` on."""
+    for row in list(MLRequest.objects.order_by("pk"))[part::parts][:count]:
+        told([row], "yes")
+
+
 def state() -> dict[str, object]:
     """What there is of the test now."""
     test = ABTest.objects.get()
@@ -45,6 +52,7 @@ def state() -> dict[str, object]:
         "counted": [test.counted, units.filter(position__isnull=False).count()],
         "uncounted": UncountedAnswers.objects.count() + UncountedLabel.objects.count(),
         "production": in_production(),
+        "feedback": Feedback.objects.count(),
         "ends": Event.objects.filter(action="abtest.ended").count(),
     }
     if test.certificate is not None:
@@ -58,6 +66,8 @@ if __name__ == "__main__":
             started(**json.loads(sys.argv[2]))
         case "stream":
             stream(int(sys.argv[2]), int(sys.argv[3]))
+        case "late":
+            late(*map(int, sys.argv[2:]))
         case "stop":
             stopped = ends.stop(ABTest.objects.get(), actor=sys.argv[2])
             print(json.dumps([stopped.changed, stopped.test.result]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,31 @@ def test_the_rows_of_a_list_at_which_it_fails_are_the_champions(server: Server) 
     assert all(batch.holds for batch in checked(server.home))
 
 
+def test_what_only_waits_for_a_busy_challenger_is_the_champions_and_does_not_count(
+    server: Server, tmp_path: Path
+) -> None:
+    since, gate = Since(server.home), tmp_path / "gate"
+    answers: list[dict[str, Any]] = []
+
+    def is_outside() -> bool:
+        answers.append(ask(server, {"order": "fine"}, ON_CHALLENGER))
+        return "arm" not in answers[-1]
+
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(ask, server, {"order": f"wait {gate}"}, ON_CHALLENGER)
+        try:
+            wait_until(is_outside, 20)
+        finally:
+            gate.touch()
+        waits.result()
+    assert (answers[-1]["version"], "abtest" in answers[-1]) == ("calm", False)
+    (row,) = (row for row in since.logged if row["id"] == answers[-1]["request_id"])
+    assert (row["test"], row["arm"], row["outcome"]) == (1, None, "ok")
+    # One for each of the others.
+    assert len(since.counted) == len(answers)
+    wait_until(lambda: ask(server, {"order": "fine"}, ON_CHALLENGER)["version"] == "wild", 20)
+
+
 def test_a_champion_that_fails_is_an_error_for_its_own_units(
     prepared_home: Home, tmp_path: Path, start: Callable[..., Server]
 ) -> None:
@@ -147,3 +173,15 @@ def test_a_champion_that_fails_is_an_error_for_its_own_units(
     counts = trials.counted(home)
     assert {(one["arm"], one["failed"]) for one in counts} == {(0, 1), (1, 0)}
     assert len(counts) == len(rows)
+
+
+def test_rows_of_two_arms_that_the_champion_answers_are_no_two_turns(
+    strange_home: Home, tmp_path: Path, start: Callable[..., Server]
+) -> None:
+    home = strange_home.copy(tmp_path / "withdrawn")
+    trials.withdraw(home, 1, 1)
+    server = start("wsgi", at=home)
+    trials.await_served(server)
+    answers = ask(server, [{"order": "fine"}] * 12, None)
+    assert {answer["version"] for answer in answers} == {"calm"}
+    assert {answer.get("arm") for answer in answers} == {0, None}

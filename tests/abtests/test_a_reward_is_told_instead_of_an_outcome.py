@@ -10,6 +10,7 @@ from ml_pipeline.apps.abtests import ends, tests, verification
 from ml_pipeline.apps.abtests.models import ABTest, Result, Unit
 from ml_pipeline.apps.abtests.tests import Entrant
 from ml_pipeline.apps.endpoints import feedback
+from ml_pipeline.apps.endpoints.models import Feedback, MLRequest
 from ml_pipeline.errors import InvalidInput
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +35,15 @@ def test_whose_answers_earn_more_is_promoted(test: ABTest) -> None:
         (1, 0.8),
     }
     assert verification.verified(decided).problems == []
+
+
+def test_what_does_not_count_is_told_rewards_too(test: ABTest) -> None:
+    rows = of_arm(test, 1, "yes", 2)
+    # As of a unit whose arm was withdrawn.
+    MLRequest.objects.filter(pk=rows[0].pk).update(arm=None)
+    told(rows, "12.5")
+    assert Feedback.objects.filter(value=12.5).count() == 2
+    assert folded(test).counted == 1
 
 
 def test_a_label_is_no_reward_and_a_reward_no_label(test: ABTest) -> None:

@@ -82,6 +82,12 @@ def test_terms_that_do_not_fit_together_are_refused(metric: dict[str, object], p
     assert in_production() == ["1"]
 
 
+def test_shares_that_are_too_far_apart_are_refused() -> None:
+    one, other = algorithms("1", "2")
+    with pytest.raises(InvalidInput, match="10,000 times the other's share"):
+        tests.create("tests", [Entrant(one, 0.001), Entrant(other, 1_000)], ACCURACY, PLAN, actor="ann")
+
+
 def test_arms_must_be_comparable() -> None:
     one, other = algorithms("1", "2")
     regression = algorithm("3", signature={**one.signature, "task": "regression", "labels": []})

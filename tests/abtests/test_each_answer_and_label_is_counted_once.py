@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 import simulations
 from django.db import transaction
+from django.db.models import JSONField, Value
 from logged import answered, folded, in_production, of_arm, started, told
 
 from ml_pipeline.apps.abtests import counting, ends, standings, verification
@@ -78,6 +79,25 @@ def test_a_correction_is_kept_and_marks_the_test() -> None:
     test.refresh_from_db()
     report = verification.verified(test)
     assert report.is_verified, report.problems
+    assert report.if_corrected == {"outcome": "stay", "arm": None, "corrected": 1}
+
+
+def test_what_was_erased_is_complained_of_and_corrects_nothing() -> None:
+    test = started()
+    rows = [row for unit in range(4) for row in answered(test, ["yes"], unit=str(unit))]
+    told(rows, "yes")
+    told(rows[:1], "no")
+    ends.stop(folded(test), actor="ann")
+    # As erasure leaves it.
+    MLRequest.objects.filter(pk=rows[3].pk).update(
+        input_data="null", full_response="null", response=None, probability=None, unit=None
+    )
+    Feedback.objects.filter(request_id=rows[3].pk).update(value=Value(None, JSONField()))
+    report = verification.verified(ABTest.objects.get(pk=test.pk))
+    assert report.problems == [
+        "of 4 units that were counted the log has 3",
+        "of 4 observations that were counted the log has 3",
+    ]
     assert report.if_corrected == {"outcome": "stay", "arm": None, "corrected": 1}
 
 

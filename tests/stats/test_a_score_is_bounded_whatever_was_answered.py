@@ -97,6 +97,8 @@ def test_chances_score_within_bounds(metric: Metric, probabilities: dict[str, fl
         {"name": "reward", "low": 0.0},
         {"name": "reward", "low": 1.0, "high": 1.0},
         {"name": "reward", "low": 0.0, "high": math.inf},
+        # Their difference is infinite, and every score would be 0.
+        {"name": "reward", "low": -1e308, "high": 1e308},
         {"name": "brier", "low": 0.0, "high": 1.0},
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import uuid_utils.compat
@@ -93,6 +93,7 @@ _EXPECTED_BY_SENTENCE = {
     "Enter a number": "a number",
     "The submitted data was not a file": "a file",
     "Invalid data. Expected a dictionary": "an object",
+    "Expected a list": "a list",
     "Select a valid choice. That choice": "the id of something that exists",
 }
 _EXPECTED = {
@@ -109,15 +110,34 @@ _EXPECTED = {
     "surrogate_characters_not_allowed": "text without lone surrogates",
 }
 _SHOWN = 100
+# A field that did not come.
+_NOTHING = object()
 
 
 def _invalid(detail: Any, data: Any) -> errors.InvalidInput:
-    complaints = []
-    for name, facts in (detail if isinstance(detail, dict) else {"non_field_errors": detail}).items():
-        field = None if name == "non_field_errors" else str(name)
-        for fact in facts if isinstance(facts, list) else [facts]:
-            complaints.append(errors.Complaint(None, field, _expected(fact), _got(data, field)))
-    return errors.InvalidInput(complaints)
+    return errors.InvalidInput(list(_complaints(detail, data, None)))
+
+
+def _complaints(detail: Any, data: Any, field: str | None) -> Iterator[errors.Complaint]:
+    # Of what is within a field, too: `arms[1].weight`.
+    if isinstance(detail, list):
+        for fact in detail:
+            yield from _complaints(fact, data, field)
+    elif isinstance(detail, dict):
+        for name, facts in detail.items():
+            if name == "non_field_errors":
+                yield from _complaints(facts, data, field)
+            elif isinstance(name, int):
+                yield from _complaints(facts, _part(data, name), f"{field or ''}[{name}]")
+            else:
+                yield from _complaints(facts, _part(data, name), f"{field}.{name}" if field else str(name))
+    else:
+        yield errors.Complaint(None, field, _expected(detail), _got(data))
+
+
+def _part(data: Any, name: Any) -> Any:
+    is_there = name < len(data) if isinstance(data, list) else isinstance(data, Mapping) and name in data
+    return data[name] if is_there else _NOTHING
 
 
 def _expected(fact: Any) -> str:
@@ -131,12 +151,9 @@ def _expected(fact: Any) -> str:
     return _EXPECTED.get(code, sentence.rstrip("."))
 
 
-def _got(data: Any, field: str | None) -> str:
-    if field is None:
-        return strict_json.shown(data)
-    if not isinstance(data, Mapping) or field not in data:
+def _got(value: Any) -> str:
+    if value is _NOTHING:
         return "nothing"
-    value = data[field]
     if isinstance(value, File):
         return f"the file {strict_json.shown(value.name)}"
     # An artifact that came as text, perhaps: its first characters tell nobody anything.

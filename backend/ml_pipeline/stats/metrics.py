@@ -53,8 +53,8 @@ class Metric:
             raise ValueError("a cap is a number above 0")
         if {self.low is not None, self.high is not None} != {self.name == "reward"}:
             raise ValueError("low and high are for reward, which needs both")
-        if self.low is not None and self.high is not None and not -math.inf < self.low < self.high < math.inf:
-            raise ValueError("low and high are numbers, and low is below high")
+        if self.low is not None and self.high is not None and not 0 < self.high - self.low < math.inf:
+            raise ValueError("low and high are numbers, and high is above low by a finite one")
 
     @property
     def is_binary(self) -> bool:

@@ -64,6 +64,9 @@ class Plan:
             raise ValueError("min_time_s is 0 or more, and max_time_s is not less")
         if len({guardrail.name for guardrail in self.guardrails}) < len(self.guardrails):
             raise ValueError("no two guardrails have one name")
+        for arm in self.challengers:
+            # Refuses a share that is too small beside the champion's.
+            self.block_sizes(arm)
 
     @property
     def challengers(self) -> range:

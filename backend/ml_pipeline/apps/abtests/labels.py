@@ -12,10 +12,11 @@ from ml_pipeline.apps.jobs import jobs
 
 def put_aside(learnt: Sequence[Learnt]) -> None:
     """All of it is there to be counted; of a test that is over, to see whether it corrects what was counted."""
-    UncountedLabel.objects.bulk_create([UncountedLabel(**one._asdict()) for one in learnt], batch_size=500)
     ids = {one.test_id for one in learnt}
+    # First, as in counting: who has the job's row takes labels' away, and on MySQL waits for those not committed yet.
     for test_id in sorted(ABTest.objects.filter(pk__in=ids, state=State.FINISHED).values_list("pk", flat=True)):
         jobs.ask(tests.COUNTING, str(test_id))
+    UncountedLabel.objects.bulk_create([UncountedLabel(**one._asdict()) for one in learnt], batch_size=500)
 
 
 def of_rewards(test_ids: Collection[int]) -> set[int]:

@@ -123,7 +123,8 @@ def _latest_scores(test: ABTest, arms: dict[int, Arm], terms: Terms) -> dict[int
         # The last of each request remains.
         latest = dict(Feedback.objects.filter(request_id__in=ids).order_by("pk").values_list("request_id", "value"))
         for request_id, arm, score, position in page:
-            if request_id in requests and request_id in latest:
+            # Of a unit that was erased nothing is left.
+            if request_id in requests and latest.get(request_id) is not None:
                 now = scoring.score(terms.metric, arms[arm], requests[request_id], latest[request_id])
                 if now != score:
                     found[position] = now

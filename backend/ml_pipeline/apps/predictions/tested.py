@@ -90,10 +90,10 @@ class Tested:
         champion = self.trial.champion
         return Attempt(self, arm, positions, digests, rows=rows, route=champion, algorithm=self.champion)
 
-    def replace(self, attempt: Attempt) -> Attempt:
-        """The champion's attempt, which is one of its own now in the place of `attempt`."""
+    def replace(self, attempt: Attempt, *, counts: bool = True) -> Attempt:
+        """The champion's attempt, one of its own now in the place of `attempt`; it `counts` as the arm's failure."""
         attempt.is_replaced = True
-        stand_in = self.by_champion(attempt.arm, attempt.positions, attempt.digests)
+        stand_in = self.by_champion(attempt.arm if counts else None, attempt.positions, attempt.digests)
         self.attempts[self.attempts.index(attempt)] = stand_in
         return stand_in
 
@@ -148,10 +148,11 @@ class Attempt(Call):
             deadline_s=tested.latest - asked.started,
         )
         self.tested, self.positions, self.digests = tested, positions, digests
-        self.arm, self.test_id = arm, None if arm is None else tested.trial.test_id
+        # What does not count was asked in the test all the same, and is told what the test's other answers are told.
+        self.arm, self.test_id = arm, tested.trial.test_id
         if self.is_challenger:
             self.deadline = tested.deadline
-        # Answered; or another answers in its place.
+        # Answered; or another answers in its place, or nobody does for the sake of another arm.
         self.is_done = self.is_replaced = False
 
     @property
@@ -172,9 +173,9 @@ class Attempt(Call):
 
     def counted(self, now: float, *, failed: bool) -> list[Answer]:
         """What its test has to count of it."""
-        if self.test_id is None or self.arm is None:
+        if self.arm is None:
             return []
         latency_us = round((now - self.started) * 1e6)
         # The champion in a challenger's place: the challenger failed.
         failed = failed or (self.arm > 0 and not self.is_challenger)
-        return [Answer(self.test_id, digest, self.arm, int(failed), latency_us) for digest in self.digests]
+        return [Answer(self.tested.trial.test_id, digest, self.arm, int(failed), latency_us) for digest in self.digests]

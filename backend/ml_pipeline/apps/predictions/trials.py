@@ -145,28 +145,34 @@ class Trials:
         is_slow = not self._registry.is_quick(attempt.route.algorithm_id)
         try:
             if is_slow:
+                # A challenger's takes no place that the champion's would have.
                 attempt.waiter.take_turn(attempt.route.algorithm_id, 0.0 if attempt.is_challenger else self._deadline_s)
             self._ask(attempt, may_serve=not is_slow)
-        except (AlgorithmNotReady, Overloaded):
+        except (AlgorithmNotReady, Overloaded) as error:
             if not attempt.is_challenger:
                 raise
             with attempt.tested.lock:
                 if attempt not in attempt.tested.attempts:
                     return
-                stand_in = attempt.tested.replace(attempt)
+                # Too much at once is no fault of the arm: the champion's rows that are refused do not count either.
+                stand_in = attempt.tested.replace(attempt, counts=not isinstance(error, Overloaded))
             self._ask(stand_in, may_serve=self._registry.is_quick(stand_in.route.algorithm_id))
 
     def _abandon(self, tested: Tested) -> None:
         with tested.lock:
             for attempt in tested.attempts:
+                # It was another one that could not be asked: what runs is no fault of its arm.
+                attempt.is_replaced = True
                 self._batcher.give_up(attempt)
             tested.end()
 
     def _replace_late(self, tested: Tested) -> MLPipelineError | None:
         with tested.lock:
             pending = [] if tested.is_over else [one for one in tested.attempts if not one.is_done]
+            asked = {one for one in pending if one.stage is not Stage.WAITING}
             late = [one for one in pending if one.is_challenger and self._batcher.give_up(one)]
-            stand_ins = [tested.replace(one) for one in late]
+            # What only waited behind others is no fault of the arm, as above.
+            stand_ins = [tested.replace(one, counts=one in asked) for one in late]
         try:
             for stand_in in stand_ins:
                 self._ask(stand_in)

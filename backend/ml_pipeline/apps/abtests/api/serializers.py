@@ -30,6 +30,8 @@ class _Number(serializers.FloatField):
 
     def to_internal_value(self, data: Any) -> float:
         """The number. Raises ValidationError."""
+        if isinstance(data, bool):
+            self.fail("invalid")
         value = super().to_internal_value(data)
         if not math.isfinite(value):
             self.fail("not_finite")

@@ -31,6 +31,14 @@ class OwnAlgorithm(serializers.PrimaryKeyRelatedField[MLAlgorithm]):
         # Described for OpenAPI, nobody asks.
         return MLAlgorithm.objects.all() if request is None else MLAlgorithm.objects.seen_by(grant_of(request))
 
+    def to_internal_value(self, data: Any) -> MLAlgorithm:
+        """The algorithm. Raises ValidationError."""
+        if isinstance(data, float):
+            # 1.5 is nobody's id, and would be taken for 1.
+            self.fail("incorrect_type", data_type="float")
+        found: MLAlgorithm = super().to_internal_value(data)
+        return found
+
 
 class EndpointSerializer(RefusesUnknownFields, serializers.ModelSerializer[Endpoint]):
     """An endpoint. Its name and its team are set when it is created."""

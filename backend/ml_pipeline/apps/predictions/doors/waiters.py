@@ -105,6 +105,8 @@ class ThreadWaiter:
         """It takes `turns`, and has them until `held` is left."""
         self._service = service
         self._turns, self._held = turns, held
+        # Whose turns it has.
+        self._has: set[int] = set()
         self._is_finished = threading.Event()
 
     def finished(self, call: Pending) -> None:
@@ -124,7 +126,10 @@ class ThreadWaiter:
 
     def take_turn(self, algorithm_id: int, patience_s: float) -> None:
         """See `Waiter.take_turn`: a server has few threads."""
-        self._held.enter_context(self._turns.turn(algorithm_id, patience_s))
+        # The rows of several arms may be asked of one algorithm.
+        if algorithm_id not in self._has:
+            self._held.enter_context(self._turns.turn(algorithm_id, patience_s))
+            self._has.add(algorithm_id)
 
     def wake(self, finished: Sequence[Pending]) -> None:
         """See `Waiter.wake`."""
