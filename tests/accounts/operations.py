@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from people import PERSON
@@ -16,6 +17,11 @@ class Operation(NamedTuple):
     body: Any = None
     # Whether it names nothing that is somebody's: lists, and what makes something new.
     is_of_all: bool = False
+
+    @property
+    def names_something(self) -> bool:
+        """Whether something that is somebody's is in its path or its body."""
+        return re.search(r"\{[a-z_]+\}", f"{self.path} {self.body}") is not None
 
     def address(self, names: dict[str, Any]) -> str:
         """Where it is for what `names` says."""

@@ -85,13 +85,17 @@ def scoped(operation: Operation) -> bool:
     return operation.scope in SCOPES
 
 
-@pytest.mark.parametrize("operation", [one for one in OPERATIONS if not one.is_of_all and scoped(one)], ids=str)
+# Of one thing that is somebody's.
+PARTICULAR = [one for one in OPERATIONS if not one.is_of_all and one.names_something and scoped(one)]
+
+
+@pytest.mark.parametrize("operation", PARTICULAR, ids=str)
 def test_a_sibling_is_told_apart_from_nothing_by_no_operation(bound: Actor, operation: Operation) -> None:
     sibling, nobody = {**SIBLINGS, **NAMES}, {**NOBODYS, **NAMES}
     told = two_teams.asked(bound, operation, sibling)
     assert two_teams.as_told(told, sibling) == two_teams.as_told(two_teams.asked(bound, operation, nobody), nobody)
-    # The body of a step names its algorithm.
-    assert told.status_code == (422 if operation.path == "/mlalgorithmstatuses" else 404), told.text
+    # The body of a step names its algorithm, and that of a test its arms.
+    assert told.status_code == (422 if operation.path in ("/mlalgorithmstatuses", "/abtests") else 404), told.text
 
 
 def test_lists_have_what_is_for_the_key_and_no_sibling(bound: Actor, free: Actor) -> None:
@@ -113,6 +117,8 @@ def test_filters_find_no_sibling(bound: Actor, free: Actor) -> None:
         ("/api/v1/mlalgorithms", {"tag": SIBLINGS["tag"]}),
         ("/api/v1/mlalgorithmstatuses", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/mlalgorithmstatuses", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
+        ("/api/v1/abtests", {"endpoint": SIBLINGS["endpoint"]}),
+        ("/api/v1/abtests", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/mlrequests", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/mlrequests", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/mlrequests", {"unit": "sibling unit"}),
