@@ -16,7 +16,6 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from ml_pipeline.apps.abtests import scoring, standings, verdicts
 from ml_pipeline.apps.abtests.assignment import Assignment
@@ -58,7 +57,7 @@ def work(lease: Lease) -> float | None:
             is_more = fold(standing)
         if not is_more:
             ended = standing.test.ended_at
-            return None if ended is not None and ended + LINGER < timezone.now() else LOOK_S
+            return None if ended is not None and ended + LINGER < standing.moment else LOOK_S
         if time.monotonic() - begun > LOOK_AT_MOST_S:
             return 0.0
         give_way(time.monotonic() - started)

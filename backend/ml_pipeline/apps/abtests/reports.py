@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from django.utils import timezone
-
 from ml_pipeline.apps.abtests import outlook, standings
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.abtests.tallies import Tally
@@ -19,7 +17,7 @@ def standing(test: ABTest) -> dict[str, Any]:
     the band.
     """
     tally = standings.tally_of(test)
-    elapsed_s = max(((test.ended_at or timezone.now()) - test.created_at).total_seconds(), 0.0)
+    elapsed_s = max(((test.ended_at or standings.now(test)) - test.created_at).total_seconds(), 0.0)
     totals, decision = tally.course.totals(elapsed_s), tally.course.decision(elapsed_s)
     return {
         "elapsed_s": elapsed_s,

@@ -16,6 +16,7 @@ from ml_pipeline.apps.endpoints import changes, endpoints, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.jobs import jobs
+from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput
 from ml_pipeline.stats.courses import Course
 
@@ -89,6 +90,9 @@ def create(
             for number, (algorithm, weight) in enumerate(entrants)
         ]
         Arm.objects.bulk_create(arms)
+        # By the clock that says how long it has run, whichever process asks.
+        ABTest.objects.filter(pk=test.pk).update(created_at=DatabaseNow())
+        test.refresh_from_db(fields=["created_at"])
         in_test = {arm.number: arm.parent_mlalgorithm for arm in arms}
         statuses.enter_test(endpoint, test.pk, in_test, actor=actor, reason=f"A/B test {test.pk}")
         jobs.ask(COUNTING, str(test.pk))

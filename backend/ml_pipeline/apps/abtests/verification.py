@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,8 @@ from ml_pipeline.errors import Conflict
 
 # What is wrong is told so often; then it is counted.
 MOST_TOLD = 20
+# How far the clock of a serving process, by which it makes ids, may be from the database's.
+SKEW = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -159,7 +162,7 @@ class _Log:
 
     def _requests(self, algorithm_id: int) -> Iterator[list[MLRequest]]:
         # By the index over algorithm and id, whose first bits are the time: none is older than the test.
-        last = UUID(int=int(self._test.created_at.timestamp() * 1000 - 60_000) << 80)
+        last = UUID(int=int((self._test.created_at - SKEW).timestamp() * 1000) << 80)
         rows = MLRequest.objects.filter(parent_mlalgorithm_id=algorithm_id, arm__isnull=False)
         while True:
             page = list(rows.filter(pk__gt=last).order_by("pk").only(*scoring.FIELDS, "latency_us")[: replays.ROWS])
@@ -173,7 +176,7 @@ class _Log:
 
     @property
     def _ended_ms(self) -> float:
-        return self._test.ended_at.timestamp() * 1000 + 60_000 if self._test.ended_at else float("inf")
+        return (self._test.ended_at + SKEW).timestamp() * 1000 if self._test.ended_at else float("inf")
 
     def _compare(self, page: list[MLRequest]) -> None:
         places = {row.pk: self._assignment.arm(scoring.unit_of(row)) for row in page}
