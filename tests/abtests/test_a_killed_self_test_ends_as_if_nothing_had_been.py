@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from homes import ENDPOINT, REPOSITORY, Home
-from servers import Server, wait_until
+from homes import ENDPOINT
+from servers import Server, wait_until, worker
 
 from ml_pipeline.stats import selftest
 from ml_pipeline.stats.plans import Plan
@@ -36,18 +34,6 @@ with transaction.atomic():
     standing.save()
 print(json.dumps(log))
 """
-
-
-@contextmanager
-def worker(home: Home) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker, killed at the end at the latest."""
-    command = [sys.executable, "backend/manage.py", "worker"]
-    process = subprocess.Popen(command, env=home.environment, cwd=REPOSITORY)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_it_ends_as_if_nothing_had_been(start: Callable[..., Server]) -> None:
