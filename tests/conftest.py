@@ -49,6 +49,7 @@ LONG = (
     "tests/accounts/test_what_ends_ends_in_every_process",
     "tests/faults/",
     "tests/abtests/test_a_decision_is_made_once",
+    "tests/abtests/test_a_killed_self_test_",
     "tests/abtests/test_three_hundred_tests_",
     "tests/abtests/test_the_status_of_a_large_test_",
     "tests/jobs/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
         assert time.monotonic() - begun < seconds, "waited in vain"
         time.sleep(0.01)
     return time.monotonic() - begun
+
+
+@contextlib.contextmanager
+def worker(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of `home`, killed at the end at the latest."""
+    process = subprocess.Popen([sys.executable, "backend/manage.py", "worker"], env=home.environment, cwd=REPOSITORY)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Server:

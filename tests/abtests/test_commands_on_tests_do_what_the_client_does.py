@@ -51,6 +51,8 @@ def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithm
     assert [arm["weight"] for arm in test["arms"]] == [1.0, 0.5]
     assert "running" in command("watch", number, "--once")
     command("verify", number, code=1)
+    # There is no label to shuffle.
+    assert command("selftest", number, code=1) == ""
     assert "no label has come" in command("stop", number)
     assert command("watch", number, "--json")["result"] == "stayed"
     assert command("verify", number, "--json")["is_verified"]

@@ -83,6 +83,8 @@ OPERATIONS = [
     Operation("GET", "/abtests/{abtest}", "read"),
     Operation("GET", "/abtests/{abtest}/report", "read"),
     Operation("GET", "/abtests/{abtest}/verification", "read"),
+    Operation("GET", "/abtests/{abtest}/selftest", "read"),
+    Operation("POST", "/abtests/{abtest}/selftest", "manage", {"replays": 20, "seed": 1}),
     Operation("POST", "/abtests/{abtest}/stop", "manage", {"reason": "tests"}),
     Operation("POST", "/stop_ab_test/{abtest}", "manage", {"reason": "tests"}),
     Operation("GET", "/teams", "read", is_of_all=True),

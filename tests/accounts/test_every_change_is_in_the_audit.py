@@ -25,6 +25,8 @@ from ml_pipeline.apps.events.models import Event
 UPLOAD = ("POST", "/mlalgorithms")
 # Predictions and feedback have logs of their own, and far too many rows for the audit.
 LOGGED_ELSEWHERE = ("predict", "feedback")
+# It reckons with what there is, and changes nothing.
+RECKONS = ("POST", "/abtests/{abtest}/selftest")
 TWO_ARMS = {"title": "tests", "parent_mlalgorithm_1": "{first}", "parent_mlalgorithm_2": "{algorithm}"}
 # In an order in which each succeeds: method, route, body, the events that it leaves, and the name for the id in the
 # reply. Each is asked twice: the second time it is refused, or changes nothing.
@@ -117,7 +119,7 @@ def test_the_steps_are_all_that_changes_something() -> None:
     writing = {
         (one.method, one.path) for one in OPERATIONS if one.method != "GET" and one.scope not in LOGGED_ELSEWHERE
     }
-    assert {step[:2] for step in STEPS} == writing
+    assert {step[:2] for step in STEPS} == writing - {RECKONS}
 
 
 @pytest.mark.parametrize("kind", ["key", "user"])

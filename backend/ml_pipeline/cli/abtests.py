@@ -1,4 +1,4 @@
-"""Commands on A/B tests, over HTTP: plan, start, watch, stop, report, verify."""
+"""Commands on A/B tests, over HTTP: plan, start, watch, stop, report, verify, selftest."""
 
 from __future__ import annotations
 
@@ -164,6 +164,29 @@ def verify(test_id: TestId, *, as_json: AsJson = False) -> None:
             )
     if not found["is_verified"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def selftest(
+    test_id: TestId,
+    *,
+    replays: Annotated[int, typer.Option(min=1, help="How often the labels are dealt out anew.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same result.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Try how often a test's rule promotes on its own labels where no arm is better."""
+    with terminal.calling() as client:
+        found = client.abtests.selftest(test_id, replays=replays, seed=seed)
+    if as_json:
+        terminal.show_json(found)
+    elif found["state"] == "done":
+        rate, low, high, alpha = (f"{100 * found[name]:.1f} %" for name in ("rate", "low", "high", "alpha"))
+        terminal.say(
+            f"Of {found['replays']:,} replays of {found['labels']:,} labels without any difference "
+            f"{found['promoted']:,} ended in a promotion: {rate} ({low} to {high}); the plan allows {alpha}."
+        )
+    if found["state"] == "failed":
+        terminal.fail("The worker could not do it; its log says why.")
 
 
 def _arm(text: str) -> dict[str, Any]:

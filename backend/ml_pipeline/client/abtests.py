@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ml_pipeline.client import connection
 from ml_pipeline.client.connection import Connection
+from ml_pipeline.errors import NotReachable
 
 Record: TypeAlias = dict[str, Any]
 # It goes through every request of a test.
 VERIFY_TIMEOUT_S = 3_600.0
+# How long a self-test is waited for, and the time between two looks at it.
+SELFTEST_S, LOOK_S = 600.0, 0.5
 
 
 class ABTests:
@@ -68,6 +72,22 @@ class ABTests:
         """What recomputing the test's certificate from the log found; `is_verified` where nothing is wrong."""
         address = connection.path("abtests", test_id, "verification")
         return self._record("GET", address, timeout_s=VERIFY_TIMEOUT_S)
+
+    def selftest(self, test_id: int, *, replays: int = 200, seed: int = 0, timeout_s: float = SELFTEST_S) -> Record:
+        """How often the test's rule promotes on its labels when they are dealt out anew; a worker goes through it.
+
+        Raises NotReachable where it is not done within `timeout_s`; it goes on all the same.
+        """
+        address, until = connection.path("abtests", test_id, "selftest"), time.monotonic() + timeout_s
+        found = self._record("POST", address, json={"replays": replays, "seed": seed})
+        while found["state"] == "running":
+            if time.monotonic() > until:
+                raise NotReachable(
+                    f"{found['done']:,} of {replays:,} replays were done in {timeout_s:g} s. Is a worker running?"
+                )
+            time.sleep(LOOK_S)
+            found = self._record("GET", address)
+        return found
 
     def _record(self, method: str, address: str, **content: Any) -> Record:
         value: Record = self._connection.ask(method, address, **content).value

@@ -12,7 +12,7 @@ class ABTestsConfig(AppConfig):
 
     def ready(self) -> None:
         """Models can be imported now."""
-        from ml_pipeline.apps.abtests import counting, ends, labels, tests
+        from ml_pipeline.apps.abtests import counting, ends, labels, selftests, tests
         from ml_pipeline.apps.endpoints import hooks
         from ml_pipeline.apps.jobs import handlers
 
@@ -20,3 +20,4 @@ class ABTestsConfig(AppConfig):
         hooks.on_feedback(labels.put_aside)
         hooks.on_rollback(ends.roll_back)
         handlers.register(tests.COUNTING, counting.work)
+        handlers.register(selftests.REPLAYING, selftests.work)

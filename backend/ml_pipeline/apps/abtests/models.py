@@ -175,3 +175,25 @@ class Point(models.Model):
 
     def __str__(self) -> str:
         return f"{self.test_id}: arm {self.arm} after {self.labels} labels"
+
+
+class SelfTest(models.Model):
+    """The self-test of a test that was asked for last: how far it is, and how many of the replays promoted.
+
+    It goes through the first `labels` observations of the arms that were not `withdrawn` when it was asked for, when
+    `counted` were there in all; `last` is the position of the last of them.
+    """
+
+    test = models.OneToOneField(ABTest, on_delete=models.PROTECT, related_name="selftest")
+    replays = models.IntegerField()
+    seed = models.IntegerField()
+    counted = models.BigIntegerField()
+    last = models.BigIntegerField()
+    labels = models.IntegerField()
+    # The numbers of arms.
+    withdrawn = models.JSONField()
+    done = models.IntegerField(default=0)
+    promoted = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.test_id}: {self.done} of {self.replays}"

@@ -9,7 +9,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ml_pipeline.apps.abtests import certificates, reports, terms, tests
+from ml_pipeline.apps.abtests import certificates, reports, selftests, terms, tests
 from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.abtests.tests import Entrant
 from ml_pipeline.apps.endpoints.api.serializers import OwnAlgorithm
@@ -208,6 +208,31 @@ class VerificationSerializer(serializers.Serializer[Any]):
     problems = serializers.ListField(child=serializers.CharField())
     more_problems = serializers.IntegerField()
     if_corrected = serializers.DictField(allow_null=True)
+
+
+class SelfTestQuestionSerializer(RefusesUnknownFields):
+    """How often the labels of a test are dealt out anew, and the seed of chance."""
+
+    replays = serializers.IntegerField(default=200, min_value=1, max_value=selftests.MOST_REPLAYED)
+    seed = serializers.IntegerField(default=0, min_value=0, max_value=2**31 - 1)
+
+
+class SelfTestSerializer(serializers.Serializer[Any]):
+    """A self-test (`selftests.to_json`); `rate`, `low` and `high` are null until it is done."""
+
+    # One of `selftests.Progress`; two lists of states would be named by chance in the OpenAPI document.
+    state = serializers.CharField()
+    replays = serializers.IntegerField()
+    done = serializers.IntegerField()
+    promoted = serializers.IntegerField()
+    rate = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    alpha = serializers.FloatField()
+    labels = serializers.IntegerField()
+    counted = serializers.IntegerField()
+    withdrawn = serializers.ListField(child=serializers.IntegerField())
+    seed = serializers.IntegerField()
 
 
 class PlanQuestionSerializer(RefusesUnknownFields):

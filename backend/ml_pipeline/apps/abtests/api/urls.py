@@ -16,5 +16,6 @@ urlpatterns = [
     path("abtests/<id:pk>/stop", views.TestStop.as_view(), name="abtest-stop"),
     path("abtests/<id:pk>/report", views.TestReport.as_view(), name="abtest-report"),
     path("abtests/<id:pk>/verification", views.TestVerification.as_view(), name="abtest-verification"),
+    path("abtests/<id:pk>/selftest", views.TestSelfTest.as_view(), name="abtest-selftest"),
     path("stop_ab_test/<id:pk>", views.TestStopByOldName.as_view(), name="stop-ab-test"),
 ]

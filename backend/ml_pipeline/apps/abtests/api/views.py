@@ -1,4 +1,4 @@
-"""Views of A/B tests: their list, one of them, its report, its stop, and the verification of its certificate."""
+"""Views of A/B tests: their list, one of them, its report, its stop, its certificate's verification, its self-test."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ml_pipeline.apps.abtests import ends, outlook, tests, verification
+from ml_pipeline.apps.abtests import ends, outlook, selftests, tests, verification
 from ml_pipeline.apps.abtests.api.serializers import (
     NewTestSerializer,
     PlanQuestionSerializer,
     PlanSerializer,
+    SelfTestQuestionSerializer,
+    SelfTestSerializer,
     TestDetailSerializer,
     TestSerializer,
     VerificationSerializer,
 )
-from ml_pipeline.apps.abtests.models import ABTest, Result, State
+from ml_pipeline.apps.abtests.models import ABTest, Result, SelfTest, State
 from ml_pipeline.apps.abtests.report import pages
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints.api import waiting
@@ -166,6 +168,41 @@ class TestVerification(SeesOwn, generics.GenericAPIView[ABTest]):
         """What was found. It goes through all requests of the test. 409 while it runs."""
         refuse_unknown(request, set())
         return Response(verification.verified(_seen(pk, request, "read")).to_json())
+
+
+class TestSelfTest(SeesOwn, generics.GenericAPIView[ABTest]):
+    """How often the rule of a test promotes on its own labels, dealt out anew among the arms."""
+
+    __test__ = False
+
+    queryset = _TESTS
+    serializer_class = SelfTestQuestionSerializer
+    scopes = {"GET": "read", "POST": "manage"}
+
+    @extend_schema(responses=SelfTestSerializer)
+    def get(self, request: Request, pk: int) -> Response:
+        """The one that was asked for last, done or not. 404 where none was."""
+        refuse_unknown(request, set())
+        test = _seen(pk, request, "read")
+        one = SelfTest.objects.select_related("test").filter(test=test).first()
+        if one is None:
+            raise NotFound(f"No self-test of the A/B test {pk} was asked for yet; POST does.")
+        return Response(selftests.to_json(one))
+
+    @extend_schema(responses={200: SelfTestSerializer, 202: SelfTestSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        """The self-test: 202 while a worker goes through it, 200 where the same was done.
+
+        409 where too few labels have come to be shuffled, and while another one of the test is under way.
+        """
+        refuse_unknown(request, set())
+        test = _seen(pk, request, "manage")
+        body = SelfTestQuestionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        one = selftests.ask(test, **body.validated_data)
+        found = selftests.to_json(one)
+        is_done = found["state"] == selftests.Progress.DONE
+        return Response(found, status=status.HTTP_200_OK if is_done else status.HTTP_202_ACCEPTED)
 
 
 class TestPlan(APIView):
