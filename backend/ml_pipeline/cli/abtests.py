@@ -213,7 +213,9 @@ def _show(test: dict[str, Any]) -> None:
         for one in standing["challengers"]
     ]
     terminal.show_table(("against the champion", "pairs", "difference", "lies in", "log evidence"), lines)
-    outlook = standing["outlook"]
+    outlook, trouble = standing["outlook"], standing["trouble"]
+    if trouble is not None:
+        terminal.say(f"Counting failed {trouble['failures']} times in a row; the log of the server's worker says why.")
     if test["state"] != "running":
         terminal.say(test["summary"])
     elif outlook["labels"] is not None:

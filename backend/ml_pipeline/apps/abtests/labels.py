@@ -14,7 +14,10 @@ def put_aside(learnt: Sequence[Learnt]) -> None:
     """All of it is there to be counted; of a test that is over, to see whether it corrects what was counted."""
     ids = {one.test_id for one in learnt}
     # First, as in counting: who has the job's row takes labels' away, and on MySQL waits for those not committed yet.
-    for test_id in sorted(ABTest.objects.filter(pk__in=ids, state=State.FINISHED).values_list("pk", flat=True)):
+    over = set(ABTest.objects.filter(pk__in=ids, state=State.FINISHED).values_list("pk", flat=True))
+    # Of one that runs whatever kept it from being counted may be mended by now.
+    given_up = {int(one) for one in jobs.given_up(tests.COUNTING, map(str, ids))}
+    for test_id in sorted(over | given_up):
         jobs.ask(tests.COUNTING, str(test_id))
     UncountedLabel.objects.bulk_create([UncountedLabel(**one._asdict()) for one in learnt], batch_size=500)
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ml_pipeline.apps.abtests import outlook, standings
+from ml_pipeline.apps.abtests import outlook, standings, tests
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.abtests.tallies import Tally
+from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.stats.decisions import ContestTotals, Decision, Totals
 
 
 def standing(test: ABTest) -> dict[str, Any]:
     """Seconds since the start; units, labels and mean score of each arm, each challenger against the champion, what the
-    rule says, and what is missing for a promotion (`outlook`). Evidence is in natural logarithms, `low` and `high` are
-    the band.
+    rule says, and what is missing for a promotion (`outlook`); and whether counting fails (`jobs.trouble`). Evidence is
+    in natural logarithms, `low` and `high` are the band.
     """
     tally = standings.tally_of(test)
     elapsed_s = max(((test.ended_at or standings.now(test)) - test.created_at).total_seconds(), 0.0)
     totals, decision = tally.course.totals(elapsed_s), tally.course.decision(elapsed_s)
+    trouble = jobs.trouble(tests.COUNTING, str(test.pk))
     return {
         "elapsed_s": elapsed_s,
         "units": list(totals.units),
@@ -27,6 +29,7 @@ def standing(test: ABTest) -> dict[str, Any]:
         "challengers": [_challenger(tally, totals, decision, arm) for arm in tally.terms.plan.challengers],
         "gates": [asdict(gate) for gate in decision.gates],
         "outlook": outlook.of(tally, elapsed_s)._asdict(),
+        "trouble": None if trouble is None else trouble._asdict(),
     }
 
 

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.models import Job, State
+
+
+class Trouble(NamedTuple):
+    """How often a job failed in a row, and whether it was given up; then it is done when it is asked for again."""
+
+    failures: int
+    is_given_up: bool
+
+
+def trouble(kind: str, subject: str) -> Trouble | None:
+    """What a job has failed at of late; None where nothing is wrong. What was said is in the worker's log."""
+    job = Job.objects.filter(kind=kind, subject=subject, failures__gt=0).first()
+    return None if job is None else Trouble(job.failures, job.state == State.FAILED)
+
+
+def given_up(kind: str, subjects: Iterable[str]) -> set[str]:
+    """Those of `subjects` whose job was given up."""
+    failed = Job.objects.filter(kind=kind, subject__in=list(subjects), state=State.FAILED)
+    return set(failed.values_list("subject", flat=True))
 
 
 def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:
