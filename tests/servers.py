@@ -42,12 +42,12 @@ def free_port() -> int:
     raise AssertionError("unreachable: the range has no end")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Seconds until `condition` holds; fails when it does not within `seconds`."""
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0, *, pause_s: float = 0.01) -> float:
+    """Seconds until `condition` holds; fails when it does not within `seconds`. It is looked at every `pause_s`."""
     begun = time.monotonic()
     while not condition():
         assert time.monotonic() - begun < seconds, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(pause_s)
     return time.monotonic() - begun
 
 

@@ -87,6 +87,13 @@ def test_a_list_is_answered_in_its_order(tested: Server) -> None:
         assert answer["probability"] == of_arms[answer["arm"]]["probability"]
 
 
+def test_a_list_is_counted_in_its_order(tested: Server) -> None:
+    already = len(trials.counted(tested.home))
+    answers = tested.predict([PERSON] * 64).json()
+    counted = [(one["digest"], one["arm"]) for one in trials.counted(tested.home)[already:]]
+    assert counted == [(EVEN.arm(answer["request_id"])[1], answer["arm"]) for answer in answers]
+
+
 @pytest.mark.parametrize(
     ("selection", "name"),
     [

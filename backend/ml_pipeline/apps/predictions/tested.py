@@ -29,7 +29,7 @@ class Tested:
     """
 
     __slots__ = (
-        "answers",
+        "_answers",
         "asked",
         "attempts",
         "champion",
@@ -63,7 +63,8 @@ class Tested:
         # Of the rows that were answered; and of those at which a challenger failed.
         self.entries: list[Entry] = []
         self.failures: list[Entry] = []
-        self.answers: list[Answer] = []
+        # By position: what the test has to count of the rows.
+        self._answers: dict[int, Answer] = {}
         self.replies = [b""] * len(self.ids)
         self.is_over = False
         self.is_finished = False
@@ -97,10 +98,18 @@ class Tested:
         self.attempts[self.attempts.index(attempt)] = stand_in
         return stand_in
 
-    def gather(self, attempt: Attempt, entries: list[Entry]) -> bool:
+    @property
+    def answers(self) -> list[Answer]:
+        """What the test has to count, in the order of the rows: those of one arm before another's would look as if
+        units were not assigned in the shares of the plan."""
+        return [self._answers[position] for position in sorted(self._answers)]
+
+    def gather(self, attempt: Attempt, entries: list[Entry], answers: list[Answer]) -> bool:
         """Whether that was the last of its attempts to be answered; the reply is made then."""
         attempt.is_done = True
         self.entries += entries
+        if answers:
+            self._answers.update(zip(attempt.positions, answers, strict=True))
         if not all(one.is_done for one in self.attempts):
             return False
         self.end()

@@ -185,8 +185,7 @@ class Trials:
         tested = attempt.tested
         if tested.is_over:
             return Settled()
-        tested.answers += attempt.counted(now, failed=False)
-        if not tested.gather(attempt, entries):
+        if not tested.gather(attempt, entries, attempt.counted(now, failed=False)):
             return Settled()
         return Settled(tested.failures + tested.entries, tested.answers, [tested])
 
