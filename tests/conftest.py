@@ -50,6 +50,8 @@ LONG = (
     "tests/faults/",
     "tests/abtests/test_a_decision_is_made_once",
     "tests/abtests/test_a_killed_self_test_",
+    "tests/abtests/test_a_worker_killed_while_it_promotes_",
+    "tests/abtests/test_stops_at_once_over_http_",
     "tests/abtests/test_three_hundred_tests_",
     "tests/abtests/test_the_status_of_a_large_test_",
     "tests/jobs/",

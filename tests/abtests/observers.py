@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 from homes import REPOSITORY, Home
-from servers import Server, wait_until
+from servers import wait_until
 
 from ml_pipeline.stats.courses import Course
 from ml_pipeline.stats.decisions import Decision, Outcome
@@ -54,12 +56,14 @@ def worker(home: Home) -> Iterator[subprocess.Popen[bytes]]:
 class Observer:
     """One test on an endpoint, its arms right so often (`accuracies`), and whoever asks and tells, by `draw`."""
 
-    def __init__(self, server: Server, client: httpx.Client, endpoint: str, accuracies: tuple[float, float]) -> None:
-        self._server, self._client, self._endpoint = server, client, endpoint
-        self._accuracies = accuracies
+    def __init__(self, client: httpx.Client, endpoint: str, accuracies: tuple[float, float]) -> None:
+        self._client, self._endpoint, self._accuracies = client, endpoint, accuracies
         self._units: dict[str, int] = {}
-        # What was told, in the order in which it was told: whom it was about, the arm, and whether it had been right.
+        # What was told, in the order in which it was told: whom it was about, the arm, and whether it had been right;
+        # and when, on the monotonic clock.
         self._told: list[tuple[str, int, bool]] = []
+        self._told_at: list[float] = []
+        self._over_at = self._decided_at = math.inf
         self._waiting: list[tuple[dict[str, str], tuple[str, int, bool]]] = []
         self._is_over = False
         self.record: dict[str, Any] = {}
@@ -78,7 +82,7 @@ class Observer:
             draw.shuffle(self._waiting)
             self._tell(draw, draw.randint(0, len(self._waiting)))
         self._tell(draw, len(self._waiting))
-        wait_until(self._has_ended, 60, pause_s=0.2)
+        wait_until(self._has_ended, 60, pause_s=1.0)
 
     def _algorithms(self) -> tuple[int, int]:
         """Whoever is in production, and the other one."""
@@ -97,7 +101,10 @@ class Observer:
         reply = self._client.get(f"/api/v1/abtests/{self.record['id']}")
         assert reply.status_code == 200, reply.text
         self.record = reply.json()
-        return bool(self.record["state"] == "finished")
+        if self.record["state"] != "finished":
+            return False
+        self._over_at = min(self._over_at, time.monotonic())
+        return True
 
     def _ask(self, draw: random.Random) -> None:
         # Now and then one by one, of some that come again; mostly lists, each row of which is for itself.
@@ -106,7 +113,7 @@ class Observer:
                 unit = f"customer {draw.randint(1, 40)}"
                 self._answered(draw, [self._predict({"x": 1.0}, {"unit": unit})], unit)
         else:
-            self._answered(draw, self._predict([{"x": 1.0}] * draw.randint(1, 200), {}))
+            self._answered(draw, self._predict([{"x": 1.0}] * draw.randint(1, 400), {}))
 
     def _predict(self, body: Any, parameters: dict[str, str]) -> Any:
         reply = self._client.post(f"/api/v1/{self._endpoint}/predict", json=body, params=parameters)
@@ -116,7 +123,7 @@ class Observer:
     def _answered(self, draw: random.Random, answers: list[dict[str, Any]], unit: str | None = None) -> None:
         for answer in answers:
             if answer.get("abtest") != self.record["id"]:
-                self._is_over = True
+                self._is_over, self._over_at = True, time.monotonic()
                 return
             arm, label = answer["arm"], answer["label"]
             about = unit or answer["request_id"]
@@ -137,6 +144,7 @@ class Observer:
         assert reply.status_code == 200, reply.text
         assert (reply.json()["accepted"], reply.json()["unchanged"]) == (len(now), len(items) - len(now))
         self._told += [told for _, told in now]
+        self._told_at += [time.monotonic()] * len(now)
 
     def recomputed(self, units: int) -> tuple[Course, Decision]:
         """What the pure functions say of so many units, and of all observations, told one by one until they decide."""
@@ -145,10 +153,11 @@ class Observer:
             course.assign(arm, {"errors": False})
         known: set[str] = set()
         decision = course.decision(0.0)
-        for unit, arm, is_right in self._told:
+        for (unit, arm, is_right), told_at in zip(self._told, self._told_at, strict=True):
             if unit in known:
                 continue
             known.add(unit)
+            self._decided_at = told_at
             course.advance(arm, float(is_right))
             decision = course.decision(0.0)
             if decision.outcome is Outcome.HARM and decision.arm is not None:
@@ -178,6 +187,11 @@ class Observer:
         arms = [arm["parent_mlalgorithm"] for arm in self.record["arms"]]
         assert self._algorithms() == (arms[is_promoted], arms[not is_promoted])
         return str(result)
+
+    @property
+    def lateness_s(self) -> float:
+        """Seconds from the observation that decided until it was seen that the test had ended; after `compare`."""
+        return self._over_at - self._decided_at
 
     def verify(self) -> None:
         """Fails unless the certificate holds."""

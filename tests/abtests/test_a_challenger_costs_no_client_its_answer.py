@@ -167,12 +167,15 @@ def test_a_champion_that_fails_is_an_error_for_its_own_units(
     assert set(failed.json()["error"]["details"]) == {"request_id"}
     assert ask(server, {"order": "raise"}, ON_CHALLENGER)["version"] == "calm"
     rows = trials.logged(home)
-    assert {(row["version"], row["arm"]) for row in rows if row["outcome"] == "internal"} == {("wild", 0)}
-    # Nobody was told what the other arm made of its rows of the list.
+    # Nobody was told what the other arm made of its rows of the list: all of them failed, whatever their arm.
+    assert {(row["version"], row["arm"]) for row in rows if row["outcome"] == "internal"} == {("wild", 0), ("wild", 1)}
     assert [row["outcome"] for row in rows].count("ok") == 1
     counts = trials.counted(home)
-    assert {(one["arm"], one["failed"]) for one in counts} == {(0, 1), (1, 0)}
-    assert len(counts) == len(rows)
+    assert {(one["arm"], one["failed"]) for one in counts} == {(0, 1), (1, 1), (1, 0)}
+    assert len(counts) == len(rows) == 22
+    # Each with its own unit, in the order of the list.
+    digests = [EVEN.arm(row["id"]) for row in rows if row["unit"] is None]
+    assert sorted((one["arm"], one["digest"]) for one in counts[1:21]) == sorted(digests)
 
 
 def test_rows_of_two_arms_that_the_champion_answers_are_no_two_turns(

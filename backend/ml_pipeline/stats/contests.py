@@ -30,6 +30,8 @@ class Contest:
         self._scores = Stream(sizes)
         self._guardrails = {guardrail.name: Stream(sizes) for guardrail in plan.guardrails}
         self._evidence_peak = self._harm_peak = 0.0
+        # The evidence now; None where it is not known: the rule asks after every observation, and half make no pair.
+        self._evidence: float | None = None
         self._guardrail_peaks = {guardrail.name: 0.0 for guardrail in plan.guardrails}
 
     def advance(self, side: int, score: float) -> None:
@@ -37,6 +39,7 @@ class Contest:
         difference = self._scores.add(side, score)
         if difference is None:
             return
+        self._evidence = None
         if difference > self._plan.margin:
             self._evidence_peak = max(self._evidence_peak, self.log_evidence())
         if difference < self._plan.harm_margin:
@@ -53,10 +56,13 @@ class Contest:
 
     def log_evidence(self) -> float:
         """The natural logarithm of the evidence, now, that the challenger is better by more than the margin."""
-        differences = self._scores.differences
-        if self._is_by_pairs:
-            return mcnemar.log_evidence(differences.above, differences.below)
-        return differences.log_evidence(self._plan.margin)
+        if self._evidence is None:
+            differences = self._scores.differences
+            if self._is_by_pairs:
+                self._evidence = mcnemar.log_evidence(differences.above, differences.below)
+            else:
+                self._evidence = differences.log_evidence(self._plan.margin)
+        return self._evidence
 
     def _log_harm(self) -> float:
         differences = self._scores.differences
@@ -109,6 +115,7 @@ class Contest:
         self.is_withdrawn = state["is_withdrawn"]
         self._evidence_peak, self._harm_peak = state["evidence_peak"], state["harm_peak"]
         self._scores.restore(state["scores"])
+        self._evidence = None
         for name, stream in self._guardrails.items():
             stream.restore(state["guardrails"][name])
             self._guardrail_peaks[name] = state["guardrails"][name]["peak"]

@@ -27,8 +27,8 @@ def stop(test: ABTest, *, actor: str, reason: str = "") -> Stopped:
     # What comes in meanwhile is not waited for.
     bound = counting.newest(test.pk)
     while True:
-        begun = time.monotonic()
         with transaction.atomic():
+            begun = time.monotonic()
             standing = standings.locked(test.pk)
             if not standing.is_running:
                 return Stopped(standing.test, False)

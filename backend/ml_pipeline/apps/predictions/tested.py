@@ -104,12 +104,24 @@ class Tested:
         units were not assigned in the shares of the plan."""
         return [self._answers[position] for position in sorted(self._answers)]
 
+    def count(self, attempt: Attempt, answers: list[Answer]) -> None:
+        """The test has to count `answers` of the rows of `attempt`; nothing, where they are in no arm any more."""
+        if answers:
+            self._answers.update(zip(attempt.positions, answers, strict=True))
+
+    def others(self, attempt: Attempt) -> list[Attempt]:
+        """The champion's attempts at all other rows, which nobody is told the answers of when `attempt` fails: were
+        the rows of its arm alone to fail, units would not be assigned in the shares of the plan."""
+        found = [one for one in self.attempts if one is not attempt]
+        for one in found:
+            one.is_done = True
+        return [self.by_champion(one.arm, one.positions, one.digests) for one in found]
+
     def gather(self, attempt: Attempt, entries: list[Entry], answers: list[Answer]) -> bool:
         """Whether that was the last of its attempts to be answered; the reply is made then."""
         attempt.is_done = True
         self.entries += entries
-        if answers:
-            self._answers.update(zip(attempt.positions, answers, strict=True))
+        self.count(attempt, answers)
         if not all(one.is_done for one in self.attempts):
             return False
         self.end()

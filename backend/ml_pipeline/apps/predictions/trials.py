@@ -74,8 +74,10 @@ class Trials:
                 return self._answered(attempt, entries, now)
             if attempt.is_replaced:
                 return Settled(entries)
-            if tested.is_over or not attempt.is_challenger:
-                return self._failed(attempt, entries, now)
+            if tested.is_over:
+                return self._late(attempt, entries, now)
+            if not attempt.is_challenger:
+                return self._failed(attempt, entries, now, created_at)
             tested.failures += entries
             stand_in = tested.replace(attempt)
         try:
@@ -83,7 +85,7 @@ class Trials:
         except MLPipelineError as error:
             with tested.lock:
                 stand_in.error = error
-                return self._failed(stand_in, [], now)
+                return self._failed(stand_in, [], now, created_at)
         return Settled()
 
     def overdue(self, tested: Tested, now: float) -> MLPipelineError | None:
@@ -189,12 +191,21 @@ class Trials:
             return Settled()
         return Settled(tested.failures + tested.entries, tested.answers, [tested])
 
-    def _failed(self, attempt: Attempt, entries: list[Entry], now: float) -> Settled:
+    def _failed(self, attempt: Attempt, entries: list[Entry], now: float, created_at: str) -> Settled:
         # For the whole request: it is all or nothing.
-        tested = attempt.tested
-        answers = attempt.counted(now, failed=True) if entries else []
-        if tested.is_over:
-            return Settled(entries, answers)
+        tested, error = attempt.tested, attempt.error
+        if entries and error is not None:
+            tested.count(attempt, attempt.counted(now, failed=True))
+            for other in tested.others(attempt):
+                entries += other.failed(error, now, created_at)[0]
+                tested.count(other, other.counted(now, failed=True))
         tested.end()
-        tested.error = attempt.error
-        return Settled(tested.failures + entries, answers, [tested])
+        tested.error = error
+        return Settled(tested.failures + entries, tested.answers if entries else [], [tested])
+
+    def _late(self, attempt: Attempt, entries: list[Entry], now: float) -> Settled:
+        if attempt.is_done:
+            return Settled()
+        # Part of a list is left out: it is one arm's, and the other's are not known.
+        is_whole = len(attempt.positions) == len(attempt.tested.ids)
+        return Settled(entries, attempt.counted(now, failed=True) if entries and is_whole else [])
