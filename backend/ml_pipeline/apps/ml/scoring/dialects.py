@@ -1,0 +1,73 @@
+"""Dialects: what the first line of a CSV says: its columns, what stands between them, and where the rows begin."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_pipeline.apps.ml.scoring import records
+from ml_pipeline.apps.ml.signature import Signature
+from ml_pipeline.errors import MalformedInput
+
+MAX_COLUMNS = 10_000
+DELIMITERS = (",", ";", "\t")
+_MARK = b"\xef\xbb\xbf"
+
+
+class Dialect(NamedTuple):
+    """The columns of a CSV, its delimiter, and where its rows begin: at a byte, in a line (from 1)."""
+
+    header: tuple[str, ...]
+    delimiter: str
+    begin: int
+    line: int
+
+
+def read(path: Path) -> Dialect:
+    """The dialect of the plain CSV at `path`. Raises MalformedInput for what is none."""
+    with path.open("rb") as handle:
+        head = handle.read(records.MAX_BYTES + len(_MARK))
+        is_whole = not handle.read(1)
+    skipped = len(_MARK) if head.startswith(_MARK) else 0
+    head = head[skipped:]
+    if not head.strip():
+        raise MalformedInput("The file is empty: a CSV has a line with its columns' names.")
+    # Which of these it is, its cells will tell.
+    end = records.first_end(head, "".join(DELIMITERS), is_last=is_whole)
+    if b"\0" in head[:end]:
+        raise MalformedInput("The file is not CSV: its first line has a NUL. Declare the encoding where it is UTF-16.")
+    try:
+        text = head[:end].decode()
+    except UnicodeDecodeError:
+        raise MalformedInput("The file's first line is not UTF-8; declare the encoding where it is another.") from None
+    delimiter, header = max(((one, _cells(text, one)) for one in DELIMITERS), key=lambda found: len(found[1]))
+    check_header(header)
+    return Dialect(tuple(header), delimiter, skipped + end, 1 + records.lines(head[:end]))
+
+
+def check_header(header: list[str]) -> None:
+    """Raises MalformedInput unless these are the names of columns: few enough, each another."""
+    if not 1 <= len(header) <= MAX_COLUMNS:
+        raise MalformedInput(f"The file has {len(header):,} columns; it needs 1 to {MAX_COLUMNS:,}.")
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise MalformedInput(f"The file has the column {twice[:60]!r} twice.")
+
+
+def check_features(header: tuple[str, ...], signature: Signature) -> None:
+    """Raises MalformedInput unless there is a column for every feature: one that may be missing is left empty."""
+    absent = [name for name in signature.names if name not in set(header)]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise MalformedInput(f"The file lacks the column {absent[0][:60]!r}{more}, which the algorithm needs.")
+
+
+def _cells(text: str, delimiter: str) -> list[str]:
+    # For the whole process, and others may have set more.
+    csv.field_size_limit(max(csv.field_size_limit(), records.MAX_BYTES))
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    except csv.Error as error:
+        raise MalformedInput(f"The file's first line is not CSV: {error}.") from None

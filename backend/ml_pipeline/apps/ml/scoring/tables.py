@@ -1,0 +1,138 @@
+"""Tables: the bytes of a chunk of CSV as columns of text; a row that is none is rejected, the others keep their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+
+from ml_pipeline.apps.ml.scoring import cuts, records
+from ml_pipeline.apps.ml.scoring.cuts import Cut
+from ml_pipeline.apps.ml.scoring.dialects import Dialect
+from ml_pipeline.apps.ml.scoring.records import Places
+from ml_pipeline.apps.ml.scoring.rejections import Rejection
+
+
+class Table(NamedTuple):
+    """Columns of text, null where it is empty, of those rows of a chunk that `places` counts; and the others."""
+
+    columns: dict[str, pa.Array]
+    places: Places
+    rejected: list[Rejection]
+
+
+class Chunk:
+    """A chunk of a CSV with what its rows' places are in it and in the file."""
+
+    def __init__(self, content: bytes, dialect: Dialect, cut: Cut) -> None:
+        self.content = content
+        self.dialect = dialect
+        self.cut = cut
+        found = records.ends(content, dialect.delimiter, is_last=True)
+        self._lines_begin = np.append(0, found)[:-1]
+        self.are_rows = ~cuts.are_no_rows(content, found, dialect)
+        self._ends = found
+
+    @cached_property
+    def spans(self) -> tuple[Places, Places]:
+        """Where each row begins and ends in the content."""
+        return self._lines_begin[self.are_rows], self._ends[self.are_rows]
+
+    def line(self, place: int) -> int:
+        """The line of the file in which the chunk's row `place` begins."""
+        return self.cut.first_line + records.lines(self.content[: int(self.spans[0][place])])
+
+    def rejection(self, place: int, field: str, reason: str) -> Rejection:
+        """What is said of the chunk's row `place`."""
+        return Rejection(self.cut.first_row + place, self.line(place), field, reason)
+
+    def read(self, names: Sequence[str]) -> Table:
+        """The columns `names` of all rows that have as many cells as the header, of text that is UTF-8 without NUL."""
+        content, places, rejected = self._legible()
+        refused: list[Any] = []
+        table = _parsed(content, self.dialect, names, refused)
+        # Arrow counts the rows that it was given, from 1.
+        ragged = np.array([one.number - 1 for one in refused], dtype=np.int64)
+        for one, place in zip(refused, places[ragged].tolist(), strict=True):
+            reason = f"expected {one.expected_columns} cells, got {one.actual_columns}"
+            rejected.append(self.rejection(place, "", reason))
+        return Table(table, np.delete(places, ragged), rejected)
+
+    def _legible(self) -> tuple[bytes, Places, list[Rejection]]:
+        """The content without rows that are no text, the places of the rest, and the rejections of those."""
+        places = np.arange(self.cut.rows, dtype=np.int64)
+        if self.content.isascii() and b"\0" not in self.content:
+            return self.content, places, []
+        bad = dict(self._illegible())
+        if not bad:
+            return self.content, places, []
+        rejected = [self.rejection(place, "", reason) for place, reason in bad.items()]
+        begins, ends = self.spans
+        kept = np.delete(places, list(bad))
+        parts = [self.content[int(begins[place]) : int(ends[place])] for place in kept]
+        return b"".join(parts), kept, rejected
+
+    def _illegible(self) -> Iterator[tuple[int, str]]:
+        _, ends = self.spans
+        nuls = np.flatnonzero(np.frombuffer(self.content, dtype=np.uint8) == 0)
+        for place in np.unique(np.searchsorted(ends, nuls, side="right")).tolist():
+            yield place, "expected text, got a NUL in it"
+        at = 0
+        while True:
+            try:
+                # Ends of rows are ends of characters, so that each part can be looked at by itself.
+                self.content[at:].decode()
+            except UnicodeDecodeError as error:
+                place = int(np.searchsorted(ends, at + error.start, side="right"))
+                yield place, "expected UTF-8, got other bytes"
+                at = int(ends[place])
+            else:
+                return
+
+
+def _parsed(content: bytes, dialect: Dialect, names: Sequence[str], refused: list[Any]) -> dict[str, pa.Array]:
+    def skip(row: Any) -> str:
+        refused.append(row)
+        return "skip"
+
+    if not content:
+        return {name: pa.array([], pa.string()) for name in names}
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(content),
+        read_options=pyarrow.csv.ReadOptions(
+            # One block, so that no row of it is across two.
+            use_threads=False,
+            column_names=dialect.header,
+            block_size=len(content) + 1,
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            newlines_in_values=b'"' in content,
+            ignore_empty_lines=len(dialect.header) > 1,
+            invalid_row_handler=skip,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=list(names),
+            strings_can_be_null=True,
+            null_values=[""],
+            check_utf8=False,
+        ),
+    )
+    return {name: _whole(table.column(name)) for name in names}
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], pa.string())])
+
+
+def are_kept(rows: int, places: Places) -> npt.NDArray[np.bool_]:
+    """Which of `rows` rows are those at `places`."""
+    kept = np.zeros(rows, dtype=np.bool_)
+    kept[places] = True
+    return kept
