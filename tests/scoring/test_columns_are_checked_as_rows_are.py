@@ -1,4 +1,4 @@
-"""What is checked in columns is what `Signature.rows` makes of the rows one by one: values, refusals and their words."""
+"""What is checked in columns is what `Signature.rows` makes of the rows one by one: values, and refusals by word."""
 
 from __future__ import annotations
 

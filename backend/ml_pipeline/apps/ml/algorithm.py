@@ -55,10 +55,26 @@ class Prediction(NamedTuple):
     value: float | None
 
 
+class Answers(NamedTuple):
+    """The answers for many rows as arrays: of each row the place of its label in the signature and its probability.
+
+    Probabilities are of shape (n, labels). Regression has values alone, classification has none.
+    """
+
+    places: npt.NDArray[np.intp] | None
+    probability: Output | None
+    probabilities: Output | None
+    values: Output | None
+
+
 class Algorithm:
-    """A model with its signature. Stateless between calls and safe to share between threads."""
+    """A model with its signature. Stateless between calls and safe to share between threads.
+
+    `missing` are texts which say, in any feature of text, that the value is missing.
+    """
 
     description = "A model served as it was trained."
+    missing: frozenset[str] = frozenset()
 
     def __init__(self, signature: Signature, runtime: Runtime) -> None:
         self.signature = signature
@@ -71,30 +87,46 @@ class Algorithm:
 
     def preprocess(self, rows: Sequence[Row]) -> Columns:
         """Validated rows as columns (see `Signature.columns`). The rows are not changed."""
-        return self.signature.columns(rows)
+        columns = self.signature.columns(rows)
+        for text in self.missing:
+            for name, column in columns.items():
+                if column.dtype == object and text in column.tolist():
+                    columns[name] = np.where(column == text, "", column)
+        return columns
 
     def predict(self, columns: Columns) -> Output:
         """The runtime's output for `columns`."""
         return self.runtime.predict(columns)
 
     def postprocess(self, output: Output) -> list[Prediction]:
-        """One Prediction a row. Raises AlgorithmFailed for NaN, infinity or a shape that does not fit the signature."""
+        """One Prediction a row. Raises AlgorithmFailed as `answers` does."""
+        answers = self.answers(output)
+        if answers.places is None or answers.probabilities is None:
+            return [Prediction(None, None, None, float(value)) for value in output.reshape(-1)]
+        labels, binary = self.signature.labels, len(self.signature.labels) == 2
+        return [
+            Prediction(labels[place], row[1] if binary else row[place], tuple(row), None)
+            for place, row in zip(answers.places.tolist(), answers.probabilities.tolist(), strict=True)
+        ]
+
+    def answers(self, output: Output) -> Answers:
+        """What the output says of each row, before it is told in Predictions.
+
+        Raises AlgorithmFailed for NaN, infinity or a shape that does not fit the signature.
+        """
         if not np.isfinite(output).all():
             raise AlgorithmFailed("The algorithm returned a value that is not a finite number.")
         if self.signature.task == "regression":
             if output.shape not in {(len(output),), (len(output), 1)}:
                 raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for one value a row.")
-            return [Prediction(None, None, None, float(value)) for value in output.reshape(-1)]
+            return Answers(None, None, None, output.reshape(-1))
         labels = self.signature.labels
         if output.ndim != 2 or output.shape[1] not in (len(labels), len(labels) + 1):
             raise AlgorithmFailed(f"The algorithm returned shape {output.shape} for {len(labels)} labels.")
         probabilities = output[:, : len(labels)]
         places = probabilities.argmax(axis=1) if probabilities.shape == output.shape else _named(output, len(labels))
-        binary = len(labels) == 2
-        return [
-            Prediction(labels[place], row[1] if binary else row[place], tuple(row), None)
-            for place, row in zip(places.tolist(), probabilities.tolist(), strict=True)
-        ]
+        told = probabilities[:, 1] if len(labels) == 2 else probabilities[np.arange(len(places)), places]
+        return Answers(places, told, probabilities, None)
 
     def compute_prediction(self, rows: Sequence[Row]) -> list[Prediction]:
         """One Prediction for each of `rows`, in order.

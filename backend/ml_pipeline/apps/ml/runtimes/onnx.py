@@ -60,39 +60,33 @@ class OnnxRuntime:
     is_isolated = False
 
     def __init__(self, model: bytes, signature: Signature, output: OutputChoice = OutputChoice()) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # Errors come back as exceptions; ONNX Runtime would print them a second time.
-        options.log_severity_level = 4
-        # Never its own format, which it would find by some bytes within: what was checked is what runs.
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        # Of its many exceptions none is public; each means that this version cannot run this model.
-        except Exception as error:
-            raise InvalidArtifact(f"ONNX Runtime cannot load the model: {str(error)[:300]}") from error
+        self._session = session(model)
         nodes = self._session.get_inputs()
         self._most_rows = inputs.batch_size(nodes) or MOST_ROWS
-        self._inputs = inputs.matched(nodes, signature)
+        self.inputs = inputs.matched(nodes, signature)
         self._signature = signature
         self._activation = output.activation
-        self._output = _chosen(self._session.get_outputs(), output.name, signature.task)
+        self.output = _chosen(self._session.get_outputs(), output.name, signature.task)
 
     def refuse_inexact(self) -> None:
         """Raises InvalidArtifact where a row of the signature may hold what an input of the model cannot."""
-        for one in self._inputs:
+        for one in self.inputs:
             one.refuse_inexact()
 
     def bounded(self) -> Signature:
         """The signature, its numbers with the bounds of what the model's inputs hold."""
-        bounded = {feature.name: feature for one in self._inputs for feature in one.bounded()}
+        bounded = {feature.name: feature for one in self.inputs for feature in one.bounded()}
         features = tuple(bounded[feature.name] for feature in self._signature.features)
         return replace(self._signature, features=features)
 
+    @property
+    def takes_many(self) -> bool:
+        """Whether it takes more than one row at once."""
+        return self._most_rows > 1
+
     def predict(self, columns: Columns) -> Output:
         """Class probabilities of shape (n, labels), or values of shape (n, 1) or (n,)."""
-        fed = {one.name: one.fed(columns) for one in self._inputs}
+        fed = {one.name: one.fed(columns) for one in self.inputs}
         rows = len(next(iter(fed.values())))
         if rows <= self._most_rows:
             return self._answers(fed)
@@ -101,7 +95,10 @@ class OnnxRuntime:
         return np.concatenate([self._answers(part) for part in parts])
 
     def _answers(self, fed: dict[str, Any]) -> Output:
-        found = self._session.run([self._output], fed)[0]
+        return self.told(self._session.run([self.output], fed)[0])
+
+    def told(self, found: Any) -> Output:
+        """What the model's `output` says in numbers: probabilities or values, as `predict` returns them."""
         if isinstance(found, list):
             return self._from_maps(found)
         output: Output = np.asarray(found)
@@ -119,6 +116,22 @@ class OnnxRuntime:
             return np.array([[row[label] for label in self._signature.labels] for row in named], dtype=np.float64)
         except KeyError as error:
             raise AlgorithmFailed(f"The model's output has no label {error}.") from error
+
+
+def session(model: bytes) -> Any:
+    """A session over the model, with one thread. Raises InvalidArtifact."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Errors come back as exceptions; ONNX Runtime would print them a second time.
+    options.log_severity_level = 4
+    # Never its own format, which it would find by some bytes within: what was checked is what runs.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Of its many exceptions none is public; each means that this version cannot run this model.
+    except Exception as error:
+        raise InvalidArtifact(f"ONNX Runtime cannot load the model: {str(error)[:300]}") from error
 
 
 def _chosen(outputs: list[Any], name: str | None, task: Task) -> str:

@@ -1,4 +1,4 @@
-"""Tables: the bytes of a chunk of CSV as columns of text; a row that is none is rejected, the others keep their place."""
+"""Tables: the bytes of a chunk of CSV as columns of text; a row that is none is rejected, others keep their place."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ through `Signature.rows` itself, which alone refuses, and words it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_pipeline.apps.ml import values
-from ml_pipeline.apps.ml.records import Records
+from ml_pipeline.apps.ml.records import Records, Row
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.apps.ml.signature import Columns, Feature, Signature
 from ml_pipeline.errors import Complaint, InvalidInput
@@ -45,9 +45,30 @@ class Inputs(NamedTuple):
     columns: dict[str, Texts | npt.NDArray[np.float64]]
     rows: int
 
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """The column `name` as `Signature.columns` makes it."""
+        column = self.columns[name]
+        return column.array() if isinstance(column, Texts) else column
+
     def arrays(self) -> Columns:
-        """The columns as `Signature.columns` makes them."""
-        return {name: one.array() if isinstance(one, Texts) else one for name, one in self.columns.items()}
+        """All columns as `Signature.columns` makes them."""
+        return {name: self.array(name) for name in self.columns}
+
+    def taken(self, places: Places) -> Inputs:
+        """The rows at `places`."""
+        return Inputs({name: _taken(column, places) for name, column in self.columns.items()}, len(places))
+
+    def without(self, missing: frozenset[str]) -> Inputs:
+        """The same rows, in which no text is one of `missing`, but itself missing."""
+        if not missing:
+            return self
+        columns = {
+            name: Texts(one.codes, ["" if text in missing else text for text in one.texts])
+            if isinstance(one, Texts)
+            else one
+            for name, one in self.columns.items()
+        }
+        return Inputs(columns, self.rows)
 
     def records(self, signature: Signature) -> Records:
         """The rows as `Signature.rows` makes them."""
@@ -84,6 +105,20 @@ def checked(
     if complaints:
         columns = {name: _taken(column, kept) for name, column in columns.items()}
     return Inputs(columns, len(kept)), kept, complaints
+
+
+def of_rows(rows: Sequence[Row], signature: Signature) -> Inputs:
+    """The inputs for rows as `Signature.rows` makes them."""
+    columns: dict[str, Any] = {}
+    for feature in signature.features:
+        column = signature.columns(rows)[feature.name]
+        if feature.type == "string":
+            texts = list(dict.fromkeys(column.tolist()))
+            codes = [texts.index(text) for text in column.tolist()]
+            columns[feature.name] = Texts(np.array(codes, dtype=np.int32), texts)
+        else:
+            columns[feature.name] = column
+    return Inputs(columns, len(rows))
 
 
 def _read(cells: pa.Array, feature: Feature, coerce: bool) -> tuple[Any, Mask]:

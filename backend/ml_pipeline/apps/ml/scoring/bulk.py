@@ -1,0 +1,168 @@
+"""Bulk: an algorithm asked for a chunk at once, in arrays; a row on which it fails is found and the others answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_pipeline.apps.ml import bundles
+from ml_pipeline.apps.ml.algorithm import Algorithm, Answers, Output, Prediction
+from ml_pipeline.apps.ml.bundles import Bundle
+from ml_pipeline.apps.ml.records import Row
+from ml_pipeline.apps.ml.runtimes import onnx
+from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime
+from ml_pipeline.apps.ml.scoring import graphs, validation
+from ml_pipeline.apps.ml.scoring.graphs import Encoder
+from ml_pipeline.apps.ml.scoring.records import Places
+from ml_pipeline.apps.ml.scoring.validation import Inputs
+from ml_pipeline.errors import AlgorithmFailed
+
+# So many rows of a chunk may make the algorithm fail, each found by asking again; with more the chunk fails.
+MAX_FAILED = 100
+TOLERANCE = 1e-6
+
+
+class PartedModel:
+    """A compiled model in parts (see `graphs`), which answers as the whole does."""
+
+    def __init__(self, whole: OnnxRuntime, parts: graphs.Parts) -> None:
+        self._whole = whole
+        self._encoders = parts.encoders
+        self._front_output = parts.matrix or whole.output
+        self._front = onnx.session(parts.front)
+        self._order = None if parts.order is None else onnx.session(parts.order)
+        self._back = None if parts.back is None else onnx.session(parts.back)
+
+    def predict(self, inputs: Inputs) -> Output:
+        """What `OnnxRuntime.predict` returns for these rows."""
+        found: Any = self._front.run([self._front_output], self._fed(inputs))[0]
+        if self._order is None or self._back is None:
+            return self._whole.told(found)
+        matrix = {self._front_output: found}
+        order = np.lexsort(self._order.run(None, matrix)[0].T[::-1])
+        sorted_answers = self._back.run([self._whole.output], {self._front_output: found[order]})[0]
+        answers = np.empty_like(sorted_answers)
+        answers[order] = sorted_answers
+        return self._whole.told(answers)
+
+    def _fed(self, inputs: Inputs) -> dict[str, Any]:
+        fed = {}
+        for one in self._whole.inputs:
+            encoder = self._encoders.get(one.name)
+            if encoder is None:
+                columns = {feature.name: inputs.array(feature.name) for feature in one.features}
+                fed[one.name] = one.fed(columns)
+            else:
+                numbers = _encoded(inputs.columns[one.features[0].name], encoder)
+                fed[encoder.name] = numbers.reshape((-1,) if one.is_vector else (-1, 1))
+        return fed
+
+
+def _encoded(column: Any, encoder: Encoder) -> npt.NDArray[Any]:
+    numbers = [encoder.numbers.get(text, encoder.otherwise) for text in column.texts]
+    return np.array(numbers, dtype=np.int64 if encoder.is_whole else np.float32)[column.codes]
+
+
+class BulkAlgorithm:
+    """`algorithm`, asked for many rows at once; by `model` where that is given, which answers as its runtime does."""
+
+    def __init__(self, algorithm: Algorithm, model: PartedModel | None) -> None:
+        self.algorithm = algorithm
+        self._model = model
+
+    def answers(self, inputs: Inputs) -> tuple[Answers, Places, Places]:
+        """The answers to the rows that have one, which rows these are, and on which the algorithm fails.
+
+        Raises AlgorithmFailed where it fails on too many.
+        """
+        whole = np.arange(inputs.rows, dtype=np.int64)
+        parts: list[Answers] = []
+        failed: list[int] = []
+        waiting = [whole]
+        while waiting:
+            places = waiting.pop()
+            try:
+                parts.append(self._answered(inputs if len(places) == inputs.rows else inputs.taken(places)))
+            except AlgorithmFailed:
+                if len(places) > 1:
+                    waiting += [places[len(places) // 2 :], places[: len(places) // 2]]
+                    continue
+                failed += places.tolist()
+                if len(failed) > MAX_FAILED:
+                    raise
+        return joined(parts), np.delete(whole, failed), np.array(failed, dtype=np.int64)
+
+    def _answered(self, inputs: Inputs) -> Answers:
+        algorithm = self.algorithm
+        try:
+            answers = self._asked(inputs)
+        except AlgorithmFailed:
+            raise
+        # A model may raise anything; see `Algorithm.compute_prediction`.
+        except Exception as error:
+            raise AlgorithmFailed("The algorithm failed on this input.") from error
+        found = next(one for one in (answers.places, answers.values) if one is not None)
+        if len(found) != inputs.rows:
+            raise AlgorithmFailed(f"{type(algorithm).__name__} returned {len(found)} answers for {inputs.rows} rows.")
+        return answers
+
+    def _asked(self, inputs: Inputs) -> Answers:
+        algorithm, family = self.algorithm, type(self.algorithm)
+        # A class that tells its answers by itself is asked as it is online.
+        if family.postprocess is not Algorithm.postprocess or family.compute_prediction is not _COMPUTE:
+            predictions = algorithm.compute_prediction(inputs.records(algorithm.signature))
+            return of_predictions(predictions, algorithm.signature.labels)
+        if family.preprocess is not Algorithm.preprocess:
+            return algorithm.answers(algorithm.predict(algorithm.preprocess(inputs.records(algorithm.signature))))
+        present = inputs.without(algorithm.missing)
+        if self._model is not None and family.predict is Algorithm.predict:
+            return algorithm.answers(self._model.predict(present))
+        return algorithm.answers(algorithm.predict(present.arrays()))
+
+
+_COMPUTE = Algorithm.compute_prediction
+
+
+def prepared(algorithm: Algorithm, bundle: Bundle) -> BulkAlgorithm:
+    """The algorithm for large batches: its model in parts where that is proven on the bundle's sample to be equal."""
+    runtime = algorithm.runtime
+    if isinstance(runtime, OnnxRuntime) and runtime.takes_many:
+        parts = graphs.parted(bundle.read(bundles.ONNX_MODEL), runtime.output)
+        model = None if parts is None else PartedModel(runtime, parts)
+        if model is not None and _is_equal(algorithm, model, bundle.sample()):
+            return BulkAlgorithm(algorithm, model)
+    return BulkAlgorithm(algorithm, None)
+
+
+def _is_equal(algorithm: Algorithm, model: PartedModel, rows: Sequence[Row]) -> bool:
+    inputs = validation.of_rows(rows, algorithm.signature).without(algorithm.missing)
+    expected, found = algorithm.runtime.predict(inputs.arrays()), model.predict(inputs)
+    return expected.shape == found.shape and bool(np.allclose(expected, found, rtol=TOLERANCE, atol=TOLERANCE))
+
+
+def of_predictions(predictions: Sequence[Prediction], labels: tuple[str, ...]) -> Answers:
+    """What the predictions say, as arrays. Raises AlgorithmFailed where one leaves out what others have."""
+    if labels:
+        try:
+            places = [labels.index(str(one.label)) for one in predictions]
+        except ValueError:
+            raise AlgorithmFailed("The algorithm named no label of its own.") from None
+        told = np.array([np.nan if one.probability is None else one.probability for one in predictions])
+        has_all = all(one.probabilities is not None and len(one.probabilities) == len(labels) for one in predictions)
+        every = np.array([one.probabilities for one in predictions]) if has_all and predictions else None
+        return Answers(np.array(places, dtype=np.intp), told, every, None)
+    if any(one.value is None for one in predictions):
+        raise AlgorithmFailed("The algorithm returned no value.")
+    return Answers(None, None, None, np.array([one.value for one in predictions], dtype=np.float64))
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """The answers of all parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*parts, strict=True) if parts else ((),) * 4
+    together = [None if not its or its[0] is None else np.concatenate(its) for its in columns]
+    return Answers(*together)
