@@ -81,7 +81,7 @@ class BulkAlgorithm:
         whole = np.arange(inputs.rows, dtype=np.int64)
         parts: list[Answers] = []
         failed: list[int] = []
-        waiting = [whole]
+        waiting = [whole] if inputs.rows else []
         while waiting:
             places = waiting.pop()
             try:

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
@@ -129,10 +128,3 @@ def _parsed(content: bytes, dialect: Dialect, names: Sequence[str], refused: lis
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], pa.string())])
-
-
-def are_kept(rows: int, places: Places) -> npt.NDArray[np.bool_]:
-    """Which of `rows` rows are those at `places`."""
-    kept = np.zeros(rows, dtype=np.bool_)
-    kept[places] = True
-    return kept

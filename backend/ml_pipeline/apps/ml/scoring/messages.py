@@ -1,0 +1,41 @@
+"""Messages: what the process of a job and those that score its chunks send each other. Never a pickle."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ml_pipeline.apps.ml.scoring.cuts import Cut
+from ml_pipeline.apps.ml.scoring.jobs import Scored, Terms
+
+# Of what comes from a process with a model in it, which may send anything.
+MAX_REPLY_BYTES = 1_000_000_000
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """The first message to a child: its job, its limits (see `Limits`), and who started it."""
+
+    terms: Terms
+    limits: dict[str, int | None]
+    parent_pid: int
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A chunk to score: its bytes, or where there are none the file that has them."""
+
+    cut: Cut
+    path: str
+    content: bytes | None
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What became of the beginning (nothing) or of a chunk; or the error's kind and message."""
+
+    scored: Scored | None = None
+    kind: str = ""
+    message: str = ""
+
+
+encode = msgspec.msgpack.Encoder().encode
+beginning = msgspec.msgpack.Decoder(Beginning).decode
+order = msgspec.msgpack.Decoder(Order).decode
+reply = msgspec.msgpack.Decoder(Reply).decode

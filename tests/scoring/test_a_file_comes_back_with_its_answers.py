@@ -1,0 +1,219 @@
+"""The output has the input's rows in order, as they were, with label, probability and request id; formulas are text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import scorers
+import small_forests
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from people import as_rows, held_out_people
+
+from ml_pipeline.apps.ml import loader
+from ml_pipeline.apps.ml.bundles import Bundle
+from ml_pipeline.apps.ml.scoring import ids, jobs, logged, parquet, records, written
+from ml_pipeline.apps.ml.scoring.cuts import Cut
+from ml_pipeline.apps.ml.scoring.dialects import Dialect
+from ml_pipeline.apps.ml.scoring.scorer import Scorer
+from ml_pipeline.apps.ml.scoring.tables import Chunk
+from ml_pipeline.errors import MalformedInput
+
+
+@pytest.fixture(scope="module")
+def forest(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return small_forests.income_forest(tmp_path_factory.mktemp("forest") / "bundle")
+
+
+def read(content: bytes, delimiter: str = ",") -> tuple[list[str], list[list[str]]]:
+    header, *rows = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=delimiter)
+    return header, rows
+
+
+def test_a_csv_has_the_answers_of_online(forest: Bundle, tmp_path: Path) -> None:
+    frame = held_out_people().sample(2_000, random_state=2)
+    frame.insert(3, "note", [f"note; {at}" if at % 3 else f'a "note"\n{at}' for at in range(len(frame))])
+    frame = frame[frame.columns[::-1]]
+    path = tmp_path / "people.csv"
+    path.write_bytes(frame.to_csv(index=False).encode())
+    output, found = scorers.scored(forest, path, rows=300)
+    header, rows = read(output)
+    assert header == [*frame.columns, "label", "probability", "request_id"]
+    assert [row[:-3] for row in rows] == read(path.read_bytes())[1]
+    algorithm = loader.load_onnx(forest)
+    expected = algorithm.compute_prediction(algorithm.signature.rows(as_rows(frame.drop(columns="note"))))
+    assert [row[-3] for row in rows] == [one.label for one in expected]
+    np.testing.assert_allclose(
+        [float(row[-2]) for row in rows], [float(one.probability or 0) for one in expected], atol=1e-6
+    )
+    assert len({row[-1] for row in rows}) == len(rows)
+    assert [row[-1].replace("-", "") for row in rows] == [
+        one.id for part in found for one in logged.entries(part.logged or b"")
+    ]
+
+
+def test_rows_in_are_rows_out_and_rejected(forest: Bundle, tmp_path: Path) -> None:
+    lines = held_out_people().head(20).to_csv(index=False).splitlines()
+    lines[3] = lines[3].replace(lines[3].split(",")[0], "old", 1)
+    lines[7] = "too,few"
+    lines.insert(10, "")
+    lines[15] = lines[15].split(",", 1)[0] + ",\xff" + lines[15].split(",", 2)[2][:0] + "," + lines[15].split(",", 2)[2]
+    path = tmp_path / "people.csv"
+    path.write_bytes("\r\n".join(lines).encode("latin-1"))
+    output, found = scorers.scored(forest, path, rows=6)
+    rejected = [one for part in found for one in part.rejected]
+    assert [(one.row, one.line, one.field) for one in rejected] == [(2, 4, "age"), (6, 8, ""), (13, 16, "")]
+    assert rejected[0].reason.endswith('got "old"')
+    assert len(read(output)[1]) == sum(part.answered for part in found) == 17
+    assert [part.answered + len(part.rejected) for part in found] == [6, 6, 6, 2]
+
+
+def test_a_chunk_without_a_good_row_has_no_output(forest: Bundle) -> None:
+    header = tuple(held_out_people().columns)
+    made = Scorer(scorers.terms(forest, header)).score(b"1\n2\n", scorers.whole(b"1\n2\n", 2))
+    assert (made.answered, len(made.rejected), made.output, made.logged) == (0, 2, b"", None)
+
+
+CELLS = st.one_of(
+    st.text(st.sampled_from("=+-@\t\r\n\"',;1.e x"), max_size=5),
+    st.sampled_from(["-5", "+1.5e3", "-5,5", "=1+1", "-a", "+", "@x", "\tx", "\rx", "--1", "-1-1", "1", "-.5", "-٣"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    table=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=5),
+    delimiter=st.sampled_from(",;\t"),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+@example([("-1", "-2", "-3")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("-1", "-x", "-3")], ",", "\n", csv.QUOTE_MINIMAL)
+def test_no_cell_is_a_formula_and_numbers_stay(
+    table: list[tuple[str, ...]], delimiter: str, ending: str, quoting: Any
+) -> None:
+    # Python's writer takes a CR for a character like others where lines end with LF.
+    assume(ending == "\r\n" or quoting == csv.QUOTE_ALL or not any("\r" in cell for row in table for cell in row))
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=delimiter, lineterminator=ending, quoting=quoting).writerows(table)
+    content = out.getvalue().encode()
+    chunk = Chunk(content, Dialect(("a", "b", "c"), delimiter, 0, 2), scorers.whole(content, len(table)))
+    places = np.arange(len(table))
+    made = bytes(written.rows(chunk, places, [pa.array([f"L{at}" for at in places])]))
+    assert made.endswith(b"\n")
+    found = list(csv.reader(io.StringIO(made.decode(), newline=""), delimiter=delimiter))
+    for row, came, at in zip(found, table, places, strict=True):
+        assert row[3] == f"L{at}"
+        for cell, text in zip(row, came, strict=False):
+            is_number = written._IS_NUMBER.fullmatch(text) is not None
+            assert cell == (f"'{text}" if text[:1] in tuple("=+-@\t\r") and text and not is_number else text)
+            assert (
+                cell
+                == next(csv.reader(io.StringIO(written.cell(text, delimiter), newline=""), delimiter=delimiter), [""])[
+                    0
+                ]
+            )
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 2], [1], [0, 2]])
+@pytest.mark.parametrize(
+    "content", [b"1,2\n\n3,4\n5,6", b"1,2\r\n3,4\r\n5,6\r\n", b"1,2\r3,4\r5,6\r", b'1,"2"\r\n3,4\n5,6\n']
+)
+def test_the_rows_that_are_wanted(content: bytes, kept: list[int]) -> None:
+    chunk = Chunk(content, Dialect(("a", "b"), ",", 0, 2), scorers.whole(content, 3))
+    made = bytes(written.rows(chunk, np.array(kept), [pa.array(["x"] * len(kept))]))
+    rows = [["1", "2", "x"], ["3", "4", "x"], ["5", "6", "x"]]
+    assert list(csv.reader(io.StringIO(made.decode()))) == [rows[at] for at in kept]
+
+
+def test_a_header_is_harmless_too() -> None:
+    assert written.header(("=1+1", "-5", 'a "b"', "c,d"), ",") == b'\'=1+1,-5,"a ""b""","c,d"\n'
+
+
+def test_a_name_that_answers_have_is_refused(forest: Bundle) -> None:
+    with pytest.raises(MalformedInput, match="'label'"):
+        jobs.check_names(("age", "label"), forest.signature, probabilities=False)
+
+
+def test_three_classes_tell_all_probabilities_where_asked(tmp_path: Path) -> None:
+    bundle = small_forests.flowers(tmp_path / "bundle")
+    frame = held_out_people()[["age", "fnlwgt", "hours-per-week"]].head(100)
+    path = tmp_path / "rows.csv"
+    path.write_bytes(frame.to_csv(index=False, sep=";").encode())
+    header, rows = read(scorers.scored(bundle, path, probabilities=True)[0], ";")
+    labels = list(bundle.signature.labels)
+    assert header[3:] == ["label", "probability", *(f"probability of {label}" for label in labels), "request_id"]
+    for row in rows:
+        assert row[4] == row[5 + labels.index(row[3])] == max(row[5:8], key=float)
+
+
+def test_parquet_goes_in_and_out(forest: Bundle, tmp_path: Path) -> None:
+    frame = held_out_people().head(1_000).assign(extra=np.arange(1_000) * 0.5, word="=1+1")
+    frame["sex"] = frame["sex"].astype("category")
+    path = tmp_path / "people.parquet"
+    frame.to_parquet(path, row_group_size=400, index=False)
+    header = parquet.header(path)
+    assert header == tuple(frame.columns)
+    chunks = list(parquet.contents(path, rows=150))
+    assert [cut.rows for cut, _ in chunks] == [150, 150, 100, 150, 150, 100, 150, 50]
+    assert list(parquet.contents(path, rows=150, after=4)) == chunks[5:]
+    scorer = Scorer(scorers.terms(forest, header, input="parquet", output="parquet"))
+    table = pa.concat_tables(pa.ipc.open_stream(scorer.score(body, cut).output).read_all() for cut, body in chunks)
+    assert table.column_names == [*header, "label", "probability", "request_id"]
+    assert table["extra"].to_pylist() == frame["extra"].tolist()
+    assert set(table["word"].to_pylist()) == {"=1+1"}
+    as_csv = tmp_path / "people.csv"
+    as_csv.write_bytes(frame.to_csv(index=False).encode())
+    _, rows = read(scorers.scored(forest, as_csv)[0])
+    answers = [pc.cast(table[name], pa.string()).to_pylist() for name in ("label", "probability", "request_id")]
+    assert [tuple(row[-3:]) for row in rows] == list(zip(*answers, strict=True))
+    to_csv = Scorer(scorers.terms(forest, header, input="parquet", output="csv"))
+    lines = list(csv.reader(io.StringIO(to_csv.score(chunks[0][1], chunks[0][0]).output.decode())))
+    assert {line[-4] for line in lines} == {"'=1+1"}
+    to_parquet = Scorer(scorers.terms(forest, tuple(frame.columns), output="parquet"))
+    content = as_csv.read_bytes().split(b"\n", 1)[1]
+    made = pa.ipc.open_stream(to_parquet.score(content, scorers.whole(content, 1_000)).output).read_all()
+    assert made["label"].to_pylist() == table["label"].to_pylist()
+
+
+def test_parquet_of_lists_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pa.parquet.write_table(pa.table({"age": [[1], [2]]}), path)
+    with pytest.raises(MalformedInput, match="'age' is of list"):
+        parquet.header(path)
+    path.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(MalformedInput, match="is not Parquet"):
+        parquet.header(path)
+
+
+def test_ids_rise_with_rows_and_are_a_jobs_own() -> None:
+    numbers = np.array([0, 1, 2, 63, 64, 2**14, 2**20 - 1, 2**20, 2**28, 2**32 - 1])
+    made = [bytes(one) for one in ids.made("job", scorers.CREATED_MS, numbers)]
+    assert made == sorted(made)
+    assert made[3:5] == [bytes(one) for one in ids.made("job", scorers.CREATED_MS, numbers[3:5])]
+    other = [bytes(one) for one in ids.made("another", scorers.CREATED_MS, numbers)]
+    assert not set(made) & set(other)
+    for one in made:
+        assert int.from_bytes(one[:6]) == scorers.CREATED_MS
+        assert (one[6] >> 4, one[8] >> 6) == (7, 2)
+    digits = ids.hexes(ids.made("job", scorers.CREATED_MS, numbers))
+    assert [bytes(one).decode() for one in digits] == [one.hex() for one in made]
+    many = ids.hexes(ids.made("job", 0, np.arange(200_000)))
+    # What samples by an id's last digits finds no order in them.
+    last = np.array([int(bytes(one), 16) for one in many[:, -8:]])
+    assert abs((last < 2**31).mean() - 0.5) < 0.01
+    assert abs(np.corrcoef(last[1:], last[:-1])[0, 1]) < 0.01
+
+
+def test_a_row_of_a_thousand_kilobytes_is_read(forest: Bundle) -> None:
+    line = held_out_people().head(1).to_csv(index=False).split("\n")[1]
+    content = f"{'x' * (records.MAX_BYTES - 1_000)},{line}\n".encode()
+    job = scorers.terms(forest, ("extra", *held_out_people().columns))
+    assert Scorer(job).score(content, Cut(0, 0, len(content), 0, 2, 1)).answered == 1

@@ -1,0 +1,153 @@
+"""Several processes score the chunks of a job; results come in order, also where a process is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scorers
+import small_forests
+from people import held_out_people
+from servers import wait_until
+
+from ml_pipeline.apps.ml.bundles import Bundle
+from ml_pipeline.apps.ml.isolation.limits import Limits
+from ml_pipeline.apps.ml.scoring import cuts, dialects, parquet, pipeline
+from ml_pipeline.apps.ml.scoring.cuts import Cut
+from ml_pipeline.apps.ml.scoring.jobs import Scored
+from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact, MalformedInput
+
+ALLOWED = Limits(memory_bytes=2_000_000_000, cpu_s=None, file_bytes=0, nice=0)
+
+
+@pytest.fixture(scope="module")
+def forest(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return small_forests.income_forest(tmp_path_factory.mktemp("forest") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("people") / "people.csv"
+    path.write_bytes(held_out_people().head(3_000).to_csv(index=False).encode())
+    return path
+
+
+def running(
+    bundle: Bundle, path: Path, *, rows: int = 200, deadline_s: float = 60.0, allowed: Limits = ALLOWED, **changes: Any
+) -> Iterator[tuple[Cut, Scored]]:
+    dialect = dialects.read(path)
+    chunks = ((cut, None) for cut in cuts.of_csv(path, dialect, rows=rows))
+    terms = scorers.terms(bundle, dialect.header, **changes)
+    return pipeline.results(terms, path, chunks, processes=2, allowed=allowed, deadline_s=deadline_s)
+
+
+def children() -> list[int]:
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(one) for one in listed if "scoring.child" in Path(f"/proc/{one}/cmdline").read_text()]
+
+
+def test_it_is_what_one_process_makes(forest: Bundle, people: Path) -> None:
+    _, expected = scorers.scored(forest, people, rows=200)
+    found = list(running(forest, people))
+    assert [cut.number for cut, _ in found] == list(range(15))
+    assert [one for _, one in found] == expected
+    assert children() == []
+
+
+def test_a_killed_process_is_replaced_and_nothing_changes(forest: Bundle, people: Path) -> None:
+    _, expected = scorers.scored(forest, people, rows=200)
+    found = []
+    for at, (_, one) in enumerate(running(forest, people)):
+        found.append(one)
+        if at in (1, 6):
+            os.kill(children()[at % 2], signal.SIGKILL)
+    assert found == expected
+
+
+def test_a_chunk_whose_process_ends_every_time_fails(forest: Bundle, people: Path) -> None:
+    run = running(forest, people, deadline_s=0.0)
+    with pytest.raises(AlgorithmFailed, match="Loading the model: the process ended or was late 3 times"):
+        list(run)
+    assert children() == []
+
+
+def test_whoever_stops_early_leaves_no_process(forest: Bundle, people: Path) -> None:
+    run = running(forest, people)
+    next(run)
+    assert len(children()) == 2
+    run.close()  # type: ignore[attr-defined]
+    assert children() == []
+
+
+def test_a_bundle_that_cannot_be_loaded_is_told(forest: Bundle, people: Path) -> None:
+    with pytest.raises(InvalidArtifact, match="was altered"):
+        list(running(forest, people, digest="0" * 64))
+
+
+def test_a_file_that_breaks_in_the_middle_is_told_after_what_was_before(forest: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    text = held_out_people().head(500).to_csv(index=False)
+    path.write_bytes(text.encode() + b"x" * 9_000_000)
+    run, found = running(forest, path), []
+    with pytest.raises(MalformedInput, match="Line 502: The row is longer"):
+        found.extend(run)
+    path.write_bytes(text.encode() + b'"' + b"x" * 500)
+    with pytest.raises(MalformedInput, match="A quote is not closed"):
+        found.extend(running(forest, path))
+
+
+def test_too_little_memory_is_told(forest: Bundle, people: Path) -> None:
+    small = Limits(memory_bytes=1_000_000, cpu_s=None, file_bytes=0, nice=0)
+    with pytest.raises(AlgorithmFailed):
+        list(running(forest, people, allowed=small))
+
+
+def test_the_bytes_of_a_parquet_go_along(forest: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "people.parquet"
+    held_out_people().head(500).to_parquet(path)
+    terms = scorers.terms(forest, parquet.header(path), input="parquet")
+    chunks = parquet.contents(path, rows=100)
+    found = list(pipeline.results(terms, path, chunks, processes=2, allowed=ALLOWED, deadline_s=60.0))
+    assert [(cut.first_row, one.answered) for cut, one in found] == [(at * 100, 100) for at in range(5)]
+
+
+PARENT = """
+import sys
+from ml_pipeline.apps.ml.scoring import cuts, dialects, pipeline
+from pathlib import Path
+import msgspec
+from ml_pipeline.apps.ml.isolation.limits import Limits
+from ml_pipeline.apps.ml.scoring.jobs import Terms
+assert "django" not in sys.modules
+path = Path(sys.argv[1])
+terms = msgspec.json.decode(sys.argv[2], type=Terms)
+chunks = ((cut, None) for cut in cuts.of_csv(path, dialects.read(path), rows=10))
+run = pipeline.results(terms, path, chunks, processes=2, allowed=Limits(2_000_000_000, None, 0, 0), deadline_s=60)
+next(run)
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_children_end_with_a_parent_that_is_killed(forest: Bundle, people: Path) -> None:
+    import msgspec
+
+    job = msgspec.json.encode(scorers.terms(forest, dialects.read(people).header)).decode()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(people), job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "begun\n"
+        listed = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        assert len(listed) == 2
+    finally:
+        parent.kill()
+        parent.communicate()
+    wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in listed), 10)
