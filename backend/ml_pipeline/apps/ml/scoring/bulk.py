@@ -17,7 +17,7 @@ from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime
 from ml_pipeline.apps.ml.scoring import graphs, validation
 from ml_pipeline.apps.ml.scoring.graphs import Encoder
 from ml_pipeline.apps.ml.scoring.records import Places
-from ml_pipeline.apps.ml.scoring.validation import Inputs
+from ml_pipeline.apps.ml.scoring.validation import Inputs, Texts
 from ml_pipeline.errors import AlgorithmFailed
 
 # So many rows of a chunk may make the algorithm fail, each found by asking again; with more the chunk fails.
@@ -62,6 +62,8 @@ class PartedModel:
 
 
 def _encoded(column: Any, encoder: Encoder) -> npt.NDArray[Any]:
+    if not isinstance(column, Texts):
+        raise TypeError("an encoder of texts is fed by a feature of text")
     numbers = [encoder.numbers.get(text, encoder.otherwise) for text in column.texts]
     return np.array(numbers, dtype=np.int64 if encoder.is_whole else np.float32)[column.codes]
 
