@@ -2,10 +2,9 @@
 
     python benchmarks/batch_scoring.py [--rows 1000000] [--rounds 3] [--many 5000000] [--json]
 
-The rows are those of the Adult data, drawn with a seed, their numbers jittered so that hardly two are equal. In turns, in a
-single run: pandas in chunks of 100,000 rows with scikit-learn's forest on two threads (`n_jobs=2`), and the pipeline with
-two child processes, without and with what is logged of each row (which is made, not stored). Prints the seconds of each
-and the median of the ratios of neighbouring turns; the peak of the memory of all processes together at --rows and at
+The rows are those of the Adult data, drawn with a seed, their numbers jittered so that hardly two are equal. In turns: pandas
+in chunks of 100,000 rows with scikit-learn's forest on two threads (`n_jobs=2`); the pipeline with two child processes,
+without and with what is logged of each row (which is made, not stored). Prints the seconds of each and the median of the ratios of neighbouring turns; the peak of the memory of all processes together at --rows and at
 --many rows; and where the processor's time goes, stage by stage, in one process.
 """
 
@@ -146,17 +145,20 @@ class Memory:
 
 
 def _resident_bytes(pid: int) -> int:
+    # Pages that several processes share, those of libraries, are counted once.
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
         return 0
+    return sum(int(line.split()[1]) * 1_000 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def stages(bundle: Bundle, path: Path) -> dict[str, float]:
     """Microseconds of the processor a row, by stage, in one process over the first million rows."""
     dialect = dialects.read(path)
     scorer = Scorer(terms_of(bundle, path, LOGGING))
-    signature, algorithm, model = bundle.signature, scorer._algorithm, scorer._algorithm._model
+    signature, algorithm = bundle.signature, scorer._algorithm
+    runtime: Any = algorithm.algorithm.runtime
     found: dict[str, float] = {}
     rows = 0
     for cut in _spent(found, "cut", cuts.of_csv(path, dialect)):
@@ -165,12 +167,11 @@ def stages(bundle: Bundle, path: Path) -> dict[str, float]:
         read = _took(found, "read", lambda: chunk.read(signature.names))  # noqa: B023
         inputs, kept, _ = _took(found, "check", lambda: validation.checked(read.columns, signature, coerce=True))  # noqa: B023
         answers, _, _ = _took(found, "encode and forest", lambda: algorithm.answers(inputs))  # noqa: B023
-        if model is not None:
-            present = inputs.without(algorithm.algorithm.missing)
-            fed = _took(found, "(encode)", lambda: model._fed(present))  # noqa: B023
-            matrix = _took(found, "(matrix)", lambda: model._front.run([model._front_output], fed)[0])  # noqa: B023
-            leaves = _took(found, "(first trees)", lambda: model._order.run(None, {model._front_output: matrix})[0])  # noqa: B023
-            _took(found, "(sort)", lambda: matrix[np.lexsort(leaves.T[::-1])])  # noqa: B023
+        present = inputs.without(algorithm.algorithm.missing)
+        fed = _took(found, "(encode)", lambda: runtime._fed(present))  # noqa: B023
+        matrix = _took(found, "(matrix)", lambda: runtime._front.run([runtime._matrix], fed)[0])  # noqa: B023
+        leaves = _took(found, "(first trees)", lambda: runtime._order.run(None, {runtime._matrix: matrix})[0])  # noqa: B023
+        _took(found, "(sort)", lambda: matrix[np.lexsort(leaves.T[::-1])])  # noqa: B023
         digits = _took(found, "ids", lambda: ids.hexes(ids.made("a job", 0, cut.first_row + kept)))  # noqa: B023
         _took(found, "write", lambda: scorer._output(chunk, kept, answers, digits))  # noqa: B023
         _took(

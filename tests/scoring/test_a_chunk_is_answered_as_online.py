@@ -15,10 +15,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from ml_pipeline.apps.ml import loader
 from ml_pipeline.apps.ml.algorithm import Algorithm, Output, Prediction
+from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.records import Row
 from ml_pipeline.apps.ml.runtimes.sklearn import SklearnRuntime
 from ml_pipeline.apps.ml.scoring import bulk, validation
-from ml_pipeline.apps.ml.scoring.bulk import BulkAlgorithm
+from ml_pipeline.apps.ml.scoring.bulk import BulkAlgorithm, PartedRuntime
 from ml_pipeline.apps.ml.signature import Columns, Feature, Signature
 from ml_pipeline.errors import AlgorithmFailed
 from train_income_classifier import infer_signature
@@ -30,7 +31,7 @@ STRANGE = [{"workclass": "?", "occupation": "astronaut"}, {"age": 39}, {"sex": "
 def told(algorithm: BulkAlgorithm, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Label, probability, probabilities and value of each row."""
     signature = algorithm.algorithm.signature
-    answers, answered, failed = algorithm.answers(validation.of_rows(signature.rows(rows), signature))
+    answers, answered, failed = algorithm.answers(validation.of_columns(signature.columns(signature.rows(rows))))
     assert (len(answered), len(failed)) == (len(rows), 0)
     if answers.values is not None:
         return [(None, None, None, value) for value in answers.values.tolist()]
@@ -41,8 +42,8 @@ def told(algorithm: BulkAlgorithm, rows: Sequence[Any]) -> list[tuple[Any, ...]]
     return list(zip(labels, answers.probability.tolist(), every, [None] * len(rows), strict=True))
 
 
-def agrees(algorithm: BulkAlgorithm, rows: Sequence[Any]) -> None:
-    expected = algorithm.algorithm.compute_prediction(algorithm.algorithm.signature.rows(rows))
+def agrees(algorithm: BulkAlgorithm, rows: Sequence[Any], online: Algorithm) -> None:
+    expected = online.compute_prediction(online.signature.rows(rows))
     found = told(algorithm, rows)
     assert [one[0] for one in found] == [one.label for one in expected]
     for at, name in enumerate(("probability", "probabilities", "value"), start=1):
@@ -55,22 +56,35 @@ def people() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def forest(tmp_path_factory: pytest.TempPathFactory) -> BulkAlgorithm:
-    bundle = small_forests.income_forest(tmp_path_factory.mktemp("forest") / "bundle")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return small_forests.income_forest(tmp_path_factory.mktemp("forest") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def online(bundle: Bundle) -> Algorithm:
+    return loader.load_onnx(bundle)
+
+
+@pytest.fixture(scope="module")
+def forest(bundle: Bundle) -> BulkAlgorithm:
     return bulk.prepared(loader.load_onnx(bundle), bundle)
 
 
-def test_the_reference_forest_is_taken_apart(forest: BulkAlgorithm) -> None:
-    assert forest._model is not None
-    agrees(forest, people())
-    agrees(forest, people()[:1])
+def test_the_reference_forest_is_taken_apart(forest: BulkAlgorithm, online: Algorithm) -> None:
+    assert isinstance(forest.algorithm.runtime, PartedRuntime)
+    agrees(forest, people(), online)
+    agrees(forest, people()[:1], online)
 
 
 def test_a_forest_of_three_classes(tmp_path: Path) -> None:
     bundle = small_forests.flowers(tmp_path / "bundle")
     made = bulk.prepared(loader.load_onnx(bundle), bundle)
-    assert made._model is not None
-    agrees(made, as_rows(held_out_people()[["age", "fnlwgt", "hours-per-week"]].astype(float).head(ROWS)))
+    assert isinstance(made.algorithm.runtime, PartedRuntime)
+    agrees(
+        made,
+        as_rows(held_out_people()[["age", "fnlwgt", "hours-per-week"]].astype(float).head(ROWS)),
+        loader.load_onnx(bundle),
+    )
 
 
 @pytest.mark.parametrize("model", [GradientBoostingRegressor(n_estimators=5), LinearRegression(), LogisticRegression()])
@@ -78,7 +92,7 @@ def test_models_of_other_kinds(tmp_path: Path, model: Any) -> None:
     frame = held_out_people()[["age", "hours-per-week"]].astype(float)
     model.fit(frame, held_out_people()["education-num"] > 9 if hasattr(model, "predict_proba") else frame["age"] * 2)
     bundle = small_forests.compiled(tmp_path / "bundle", model, infer_regression(model, frame), frame)
-    agrees(bulk.prepared(loader.load_onnx(bundle), bundle), as_rows(frame.head(ROWS)))
+    agrees(bulk.prepared(loader.load_onnx(bundle), bundle), as_rows(frame.head(ROWS)), loader.load_onnx(bundle))
 
 
 def infer_regression(model: Any, frame: Any) -> Signature:
@@ -108,11 +122,11 @@ class Curt(Algorithm):
 
 
 @pytest.mark.parametrize("family", [Algorithm, Halved, Doubting, Fixed, Curt])
-def test_a_class_of_ones_own(forest: BulkAlgorithm, family: type[Algorithm]) -> None:
+def test_a_class_of_ones_own(forest: BulkAlgorithm, online: Algorithm, family: type[Algorithm]) -> None:
     algorithm = family(forest.algorithm.signature, forest.algorithm.runtime)
     rows = people()[:200]
-    expected = algorithm.compute_prediction(algorithm.signature.rows(rows))
-    found = told(BulkAlgorithm(algorithm, forest._model), rows)
+    expected = family(online.signature, online.runtime).compute_prediction(online.signature.rows(rows))
+    found = told(BulkAlgorithm(algorithm), rows)
     assert [one[0] for one in found] == [one.label for one in expected]
     wanted = [np.nan if one.probability is None else one.probability for one in expected]
     np.testing.assert_allclose([one[1] for one in found], wanted, atol=1e-6)
@@ -137,9 +151,9 @@ AGES = Signature((Feature("age", "number"),), "regression")
 
 
 def test_rows_on_which_it_fails_are_found() -> None:
-    algorithm = BulkAlgorithm(Algorithm(AGES, Failing()), None)
+    algorithm = BulkAlgorithm(Algorithm(AGES, Failing()))
     ages = [13.0 if at in (0, 500, 999) else float(at + 20) for at in range(1_000)]
-    answers, answered, failed = algorithm.answers(validation.of_rows([{"age": age} for age in ages], AGES))
+    answers, answered, failed = algorithm.answers(validation.of_columns(AGES.columns([{"age": age} for age in ages])))
     assert failed.tolist() == [0, 500, 999]
     assert answers.values is not None
     assert answers.values.tolist() == [age for age in ages if age != 13]
@@ -147,13 +161,14 @@ def test_rows_on_which_it_fails_are_found() -> None:
 
 
 def test_an_algorithm_that_fails_on_too_many_fails() -> None:
-    algorithm = BulkAlgorithm(Algorithm(AGES, Failing()), None)
+    algorithm = BulkAlgorithm(Algorithm(AGES, Failing()))
     with pytest.raises(AlgorithmFailed):
-        algorithm.answers(validation.of_rows([{"age": 13.0}] * (bulk.MAX_FAILED + 1), AGES))
+        algorithm.answers(validation.of_columns(AGES.columns([{"age": 13.0}] * (bulk.MAX_FAILED + 1))))
 
 
 def test_scikit_learn_is_asked_for_the_same_columns() -> None:
     frame = held_out_people()[["age", "hours-per-week"]].astype(float)
     model = LinearRegression().fit(frame, frame["age"])
     signature = infer_regression(model, frame)
-    agrees(BulkAlgorithm(Algorithm(signature, SklearnRuntime(model, signature)), None), as_rows(frame.head(100)))
+    algorithm = Algorithm(signature, SklearnRuntime(model, signature))
+    agrees(BulkAlgorithm(algorithm), as_rows(frame.head(100)), algorithm)

@@ -95,6 +95,8 @@ CELLS = st.one_of(
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
 @example([("-1", "-2", "-3")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("-1\n", "1", "1")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([('-1"', "1", "1")], ",", "\n", csv.QUOTE_MINIMAL)
 @example([("-1", "-x", "-3")], ",", "\n", csv.QUOTE_MINIMAL)
 def test_no_cell_is_a_formula_and_numbers_stay(
     table: list[tuple[str, ...]], delimiter: str, ending: str, quoting: Any

@@ -104,7 +104,7 @@ def test_a_file_that_breaks_in_the_middle_is_told_after_what_was_before(forest: 
 
 def test_too_little_memory_is_told(forest: Bundle, people: Path) -> None:
     small = Limits(memory_bytes=1_000_000, cpu_s=None, file_bytes=0, nice=0)
-    with pytest.raises((AlgorithmFailed, InvalidArtifact), match="bad_alloc|Memory"):
+    with pytest.raises((AlgorithmFailed, InvalidArtifact), match=r"bad_alloc|Memory"):
         list(running(forest, people, allowed=small))
 
 

@@ -50,6 +50,31 @@ class OutputChoice:
         return {"name": self.name, "activation": self.activation}
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the numbers of a model's output say."""
+
+    signature: Signature
+    activation: str | None
+
+    def told(self, found: Any) -> Output:
+        """Class probabilities of shape (n, labels), or values of shape (n, 1) or (n,)."""
+        if isinstance(found, list):
+            return self._from_maps(found)
+        output: Output = np.asarray(found)
+        if self.signature.task == "regression":
+            return output if output.dtype.kind == "f" else output.astype(np.float64)
+        return _probabilities(output, self.activation, binary=len(self.signature.labels) == 2)
+
+    def _from_maps(self, found: list[Any]) -> Output:
+        # A mapping a row from class to probability, which converters write unless told otherwise.
+        named = [{str(label): p for label, p in row.items()} for row in found]
+        try:
+            return np.array([[row[label] for label in self.signature.labels] for row in named], dtype=np.float64)
+        except KeyError as error:
+            raise AlgorithmFailed(f"The model's output has no label {error}.") from error
+
+
 class OnnxRuntime:
     """A session over one model: an input a feature, of shape (n, 1) or (n,), or matrices of several (see `inputs`).
 
@@ -65,7 +90,7 @@ class OnnxRuntime:
         self._most_rows = inputs.batch_size(nodes) or MOST_ROWS
         self.inputs = inputs.matched(nodes, signature)
         self._signature = signature
-        self._activation = output.activation
+        self.reading = Reading(signature, output.activation)
         self.output = _chosen(self._session.get_outputs(), output.name, signature.task)
 
     def refuse_inexact(self) -> None:
@@ -95,27 +120,10 @@ class OnnxRuntime:
         return np.concatenate([self._answers(part) for part in parts])
 
     def _answers(self, fed: dict[str, Any]) -> Output:
-        return self.told(self._session.run([self.output], fed)[0])
-
-    def told(self, found: Any) -> Output:
-        """What the model's `output` says in numbers: probabilities or values, as `predict` returns them."""
-        if isinstance(found, list):
-            return self._from_maps(found)
-        output: Output = np.asarray(found)
-        if self._signature.task == "regression":
-            return output if output.dtype.kind == "f" else output.astype(np.float64)
-        return _probabilities(output, self._activation, binary=len(self._signature.labels) == 2)
+        return self.reading.told(self._session.run([self.output], fed)[0])
 
     def close(self) -> None:
         """Nothing to do: the session goes with its last user."""
-
-    def _from_maps(self, found: list[Any]) -> Output:
-        # A mapping a row from class to probability, which converters write unless told otherwise.
-        named = [{str(label): p for label, p in row.items()} for row in found]
-        try:
-            return np.array([[row[label] for label in self._signature.labels] for row in named], dtype=np.float64)
-        except KeyError as error:
-            raise AlgorithmFailed(f"The model's output has no label {error}.") from error
 
 
 def session(model: bytes) -> Any:

@@ -18,6 +18,7 @@ from ml_pipeline.apps.ml.scoring import graphs, validation
 from ml_pipeline.apps.ml.scoring.graphs import Encoder
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.apps.ml.scoring.validation import Inputs, Texts
+from ml_pipeline.apps.ml.signature import Columns
 from ml_pipeline.errors import AlgorithmFailed
 
 # So many rows of a chunk may make the algorithm fail, each found by asking again; with more the chunk fails.
@@ -25,36 +26,44 @@ MAX_FAILED = 100
 TOLERANCE = 1e-6
 
 
-class PartedModel:
-    """A compiled model in parts (see `graphs`), which answers as the whole does."""
+class PartedRuntime:
+    """A compiled model in parts (see `graphs`), which answers as the whole does and needs it no more."""
+
+    name = "onnx"
+    is_isolated = False
 
     def __init__(self, whole: OnnxRuntime, parts: graphs.Parts) -> None:
-        self._whole = whole
+        self._inputs, self._reading, self._output = whole.inputs, whole.reading, whole.output
         self._encoders = parts.encoders
-        self._front_output = parts.matrix or whole.output
+        self._matrix = parts.matrix or whole.output
         self._front = onnx.session(parts.front)
         self._order = None if parts.order is None else onnx.session(parts.order)
         self._back = None if parts.back is None else onnx.session(parts.back)
 
-    def predict(self, inputs: Inputs) -> Output:
-        """What `OnnxRuntime.predict` returns for these rows."""
-        found: Any = self._front.run([self._front_output], self._fed(inputs))[0]
+    def predict(self, columns: Columns) -> Output:
+        """What `OnnxRuntime.predict` returns."""
+        return self.answers(validation.of_columns(columns))
+
+    def answers(self, inputs: Inputs) -> Output:
+        """As `predict`."""
+        found: Any = self._front.run([self._matrix], self._fed(inputs))[0]
         if self._order is None or self._back is None:
-            return self._whole.told(found)
-        matrix = {self._front_output: found}
-        order = np.lexsort(self._order.run(None, matrix)[0].T[::-1])
-        sorted_answers = self._back.run([self._whole.output], {self._front_output: found[order]})[0]
-        answers = np.empty_like(sorted_answers)
-        answers[order] = sorted_answers
-        return self._whole.told(answers)
+            return self._reading.told(found)
+        order = np.lexsort(self._order.run(None, {self._matrix: found})[0].T[::-1])
+        in_order = self._back.run([self._output], {self._matrix: found[order]})[0]
+        answers = np.empty_like(in_order)
+        answers[order] = in_order
+        return self._reading.told(answers)
+
+    def close(self) -> None:
+        """Nothing to do: the sessions go with their last user."""
 
     def _fed(self, inputs: Inputs) -> dict[str, Any]:
         fed = {}
-        for one in self._whole.inputs:
+        for one in self._inputs:
             encoder = self._encoders.get(one.name)
             if encoder is None:
-                columns = {feature.name: inputs.array(feature.name) for feature in one.features}
-                fed[one.name] = one.fed(columns)
+                fed[one.name] = one.fed({feature.name: inputs.array(feature.name) for feature in one.features})
             else:
                 numbers = _encoded(inputs.columns[one.features[0].name], encoder)
                 fed[encoder.name] = numbers.reshape((-1,) if one.is_vector else (-1, 1))
@@ -69,11 +78,10 @@ def _encoded(column: Any, encoder: Encoder) -> npt.NDArray[Any]:
 
 
 class BulkAlgorithm:
-    """`algorithm`, asked for many rows at once; by `model` where that is given, which answers as its runtime does."""
+    """`algorithm`, asked for many rows at once."""
 
-    def __init__(self, algorithm: Algorithm, model: PartedModel | None) -> None:
+    def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
-        self._model = model
 
     def answers(self, inputs: Inputs) -> tuple[Answers, Places, Places]:
         """The answers to the rows that have one, which rows these are, and on which the algorithm fails.
@@ -120,8 +128,8 @@ class BulkAlgorithm:
         if family.preprocess is not Algorithm.preprocess:
             return algorithm.answers(algorithm.predict(algorithm.preprocess(inputs.records(algorithm.signature))))
         present = inputs.without(algorithm.missing)
-        if self._model is not None and family.predict is Algorithm.predict:
-            return algorithm.answers(self._model.predict(present))
+        if isinstance(algorithm.runtime, PartedRuntime) and family.predict is Algorithm.predict:
+            return algorithm.answers(algorithm.runtime.answers(present))
         return algorithm.answers(algorithm.predict(present.arrays()))
 
 
@@ -133,15 +141,16 @@ def prepared(algorithm: Algorithm, bundle: Bundle) -> BulkAlgorithm:
     runtime = algorithm.runtime
     if isinstance(runtime, OnnxRuntime) and runtime.takes_many:
         parts = graphs.parted(bundle.read(bundles.ONNX_MODEL), runtime.output)
-        model = None if parts is None else PartedModel(runtime, parts)
-        if model is not None and _is_equal(algorithm, model, bundle.sample()):
-            return BulkAlgorithm(algorithm, model)
-    return BulkAlgorithm(algorithm, None)
+        if parts is not None:
+            parted = PartedRuntime(runtime, parts)
+            if _is_equal(algorithm, parted, bundle.sample()):
+                return BulkAlgorithm(type(algorithm)(algorithm.signature, parted))
+    return BulkAlgorithm(algorithm)
 
 
-def _is_equal(algorithm: Algorithm, model: PartedModel, rows: Sequence[Row]) -> bool:
-    inputs = validation.of_rows(rows, algorithm.signature).without(algorithm.missing)
-    expected, found = algorithm.runtime.predict(inputs.arrays()), model.predict(inputs)
+def _is_equal(algorithm: Algorithm, parted: PartedRuntime, rows: Sequence[Row]) -> bool:
+    columns = algorithm.preprocess(rows)
+    expected, found = algorithm.runtime.predict(columns), parted.predict(columns)
     return expected.shape == found.shape and bool(np.allclose(expected, found, rtol=TOLERANCE, atol=TOLERANCE))
 
 

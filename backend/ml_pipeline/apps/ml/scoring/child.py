@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from multiprocessing.connection import Connection
@@ -28,6 +29,9 @@ def live(owner: Connection) -> None:
     except Exception as error:  # noqa: BLE001
         owner.send_bytes(messages.encode(_told(error)))
         return
+    # What the parser of the model had is given back; it is more than the model.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
     owner.send_bytes(messages.encode(Reply()))
     while True:
         owner.send_bytes(messages.encode(_scored(scorer, messages.order(owner.recv_bytes()))))

@@ -30,7 +30,7 @@ from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact, MalformedInput
 # How often a chunk is tried whose process ends.
 TRIES = 3
 # Results that wait for one before them, a process.
-AHEAD = 2
+AHEAD = 1
 _KINDS = {kind.__name__: kind for kind in (AlgorithmFailed, InvalidArtifact, MalformedInput)}
 
 

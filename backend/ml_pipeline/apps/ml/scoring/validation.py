@@ -7,7 +7,7 @@ through `Signature.rows` itself, which alone refuses, and words it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_pipeline.apps.ml import values
-from ml_pipeline.apps.ml.records import Records, Row
+from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.apps.ml.signature import Columns, Feature, Signature
 from ml_pipeline.errors import Complaint, InvalidInput
@@ -107,18 +107,17 @@ def checked(
     return Inputs(columns, len(kept)), kept, complaints
 
 
-def of_rows(rows: Sequence[Row], signature: Signature) -> Inputs:
-    """The inputs for rows as `Signature.rows` makes them."""
-    columns: dict[str, Any] = {}
-    for feature in signature.features:
-        column = signature.columns(rows)[feature.name]
-        if feature.type == "string":
-            texts = list(dict.fromkeys(column.tolist()))
-            codes = [texts.index(text) for text in column.tolist()]
-            columns[feature.name] = Texts(np.array(codes, dtype=np.int32), texts)
+def of_columns(columns: Columns) -> Inputs:
+    """The inputs of columns as `Signature.columns` makes them."""
+    found: dict[str, Any] = {}
+    for name, column in columns.items():
+        if column.dtype == object:
+            places: dict[str, int] = {}
+            codes = [places.setdefault(text, len(places)) for text in column.tolist()]
+            found[name] = Texts(np.array(codes, dtype=np.int32), list(places))
         else:
-            columns[feature.name] = column
-    return Inputs(columns, len(rows))
+            found[name] = column
+    return Inputs(found, len(next(iter(columns.values()))))
 
 
 def _read(cells: pa.Array, feature: Feature, coerce: bool) -> tuple[Any, Mask]:

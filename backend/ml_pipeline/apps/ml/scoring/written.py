@@ -82,9 +82,11 @@ def _may_run(content: bytes, delimiter: bytes) -> bool:
         return True
     if content[:1] not in starts and not any(before + start in content for before in befores for start in starts):
         return False
-    edge = b'\n"' + re.escape(delimiter)
-    number = rb"(?!" + _NUMBER.encode() + rb"(?:[" + edge + rb"]|\Z))"
-    formula = rb"(?:\A|[" + edge + rb"])" + number + rb"[" + b"".join(map(re.escape, starts)) + rb"]"
+    edge, its = b"\n" + re.escape(delimiter), b"[" + b"".join(map(re.escape, starts)) + b"]"
+    # A number to the end of its cell, with quotes or without.
+    number = _NUMBER.encode() + b"%s(?:[" + edge + rb"]|\Z)"
+    plain = rb"(?:\A|[" + edge + b"])(?!" + number % b"" + b")" + its
+    formula = plain + b'|"(?!' + number % b'"' + b")" + its
     return re.search(formula, content) is not None
 
 
