@@ -2,10 +2,11 @@
 
     python benchmarks/batch_scoring.py [--rows 1000000] [--rounds 3] [--many 5000000] [--json]
 
-The rows are those of the Adult data, drawn with a seed, their numbers jittered so that hardly two are equal. In turns: pandas
-in chunks of 100,000 rows with scikit-learn's forest on two threads (`n_jobs=2`); the pipeline with two child processes,
-without and with what is logged of each row (which is made, not stored). Prints the seconds of each and the median of the ratios of neighbouring turns; the peak of the memory of all processes together at --rows and at
---many rows; and where the processor's time goes, stage by stage, in one process.
+The rows are those of the Adult data, drawn with a seed, their numbers jittered so that hardly two are equal. In turns:
+pandas in chunks of 100,000 rows with scikit-learn's forest on two threads (`n_jobs=2`); the pipeline with two child
+processes, without and with what is logged of each row (which is made, not stored). Prints the seconds of each and the
+median of the ratios of neighbouring turns; the peak of the memory of all processes together at --rows and at --many
+rows; and where the processor's time goes, stage by stage, in one process.
 """
 
 from __future__ import annotations

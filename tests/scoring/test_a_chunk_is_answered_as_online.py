@@ -67,7 +67,7 @@ def online(bundle: Bundle) -> Algorithm:
 
 @pytest.fixture(scope="module")
 def forest(bundle: Bundle) -> BulkAlgorithm:
-    return bulk.prepared(loader.load_onnx(bundle), bundle)
+    return bulk.loaded(bundle, "onnx", ())
 
 
 def test_the_reference_forest_is_taken_apart(forest: BulkAlgorithm, online: Algorithm) -> None:
@@ -78,7 +78,7 @@ def test_the_reference_forest_is_taken_apart(forest: BulkAlgorithm, online: Algo
 
 def test_a_forest_of_three_classes(tmp_path: Path) -> None:
     bundle = small_forests.flowers(tmp_path / "bundle")
-    made = bulk.prepared(loader.load_onnx(bundle), bundle)
+    made = bulk.loaded(bundle, "onnx", ())
     assert isinstance(made.algorithm.runtime, PartedRuntime)
     agrees(
         made,
@@ -92,7 +92,7 @@ def test_models_of_other_kinds(tmp_path: Path, model: Any) -> None:
     frame = held_out_people()[["age", "hours-per-week"]].astype(float)
     model.fit(frame, held_out_people()["education-num"] > 9 if hasattr(model, "predict_proba") else frame["age"] * 2)
     bundle = small_forests.compiled(tmp_path / "bundle", model, infer_regression(model, frame), frame)
-    agrees(bulk.prepared(loader.load_onnx(bundle), bundle), as_rows(frame.head(ROWS)), loader.load_onnx(bundle))
+    agrees(bulk.loaded(bundle, "onnx", ()), as_rows(frame.head(ROWS)), loader.load_onnx(bundle))
 
 
 def infer_regression(model: Any, frame: Any) -> Signature:

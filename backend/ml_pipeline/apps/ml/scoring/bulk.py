@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ml_pipeline.apps.ml import bundles
+from ml_pipeline.apps.ml import bundles, loader
 from ml_pipeline.apps.ml.algorithm import Algorithm, Answers, Output, Prediction
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.records import Row
 from ml_pipeline.apps.ml.runtimes import onnx
-from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime
+from ml_pipeline.apps.ml.runtimes.inputs import Input
+from ml_pipeline.apps.ml.runtimes.onnx import OnnxRuntime, Reading
 from ml_pipeline.apps.ml.scoring import graphs, validation
 from ml_pipeline.apps.ml.scoring.graphs import Encoder
 from ml_pipeline.apps.ml.scoring.records import Places
@@ -26,16 +28,24 @@ MAX_FAILED = 100
 TOLERANCE = 1e-6
 
 
+class Interface(NamedTuple):
+    """How a compiled model is fed and read."""
+
+    inputs: Sequence[Input]
+    reading: Reading
+    output: str
+
+
 class PartedRuntime:
     """A compiled model in parts (see `graphs`), which answers as the whole does and needs it no more."""
 
     name = "onnx"
     is_isolated = False
 
-    def __init__(self, whole: OnnxRuntime, parts: graphs.Parts) -> None:
-        self._inputs, self._reading, self._output = whole.inputs, whole.reading, whole.output
+    def __init__(self, interface: Interface, parts: graphs.Parts) -> None:
+        self._inputs, self._reading, self._output = interface
         self._encoders = parts.encoders
-        self._matrix = parts.matrix or whole.output
+        self._matrix = parts.matrix or self._output
         self._front = onnx.session(parts.front)
         self._order = None if parts.order is None else onnx.session(parts.order)
         self._back = None if parts.back is None else onnx.session(parts.back)
@@ -136,22 +146,34 @@ class BulkAlgorithm:
 _COMPUTE = Algorithm.compute_prediction
 
 
-def prepared(algorithm: Algorithm, bundle: Bundle) -> BulkAlgorithm:
-    """The algorithm for large batches: its model in parts where that is proven on the bundle's sample to be equal."""
-    runtime = algorithm.runtime
-    if isinstance(runtime, OnnxRuntime) and runtime.takes_many:
-        parts = graphs.parted(bundle.read(bundles.ONNX_MODEL), runtime.output)
-        if parts is not None:
-            parted = PartedRuntime(runtime, parts)
-            if _is_equal(algorithm, parted, bundle.sample()):
-                return BulkAlgorithm(type(algorithm)(algorithm.signature, parted))
-    return BulkAlgorithm(algorithm)
+def loaded(bundle: Bundle, runtime: str, trusted_keys: Sequence[str]) -> BulkAlgorithm:
+    """The bundle's algorithm on `runtime`; a compiled model in parts where these answer the bundle's sample alike.
+
+    Raises InvalidArtifact.
+    """
+    algorithm = loader.load_native(bundle, runtime, trusted_keys)
+    whole = algorithm.runtime
+    if not isinstance(whole, OnnxRuntime) or not whole.takes_many:
+        return BulkAlgorithm(algorithm)
+    family, interface = type(algorithm), Interface(whole.inputs, whole.reading, whole.output)
+    columns = algorithm.preprocess(bundle.sample())
+    expected = whole.predict(columns)
+    # A model takes many times its size while it is loaded: one at a time.
+    del algorithm, whole
+    give_back()
+    parts = graphs.parted(bundle.read(bundles.ONNX_MODEL), interface.output)
+    if parts is not None:
+        parted = PartedRuntime(interface, parts)
+        found = parted.predict(columns)
+        if expected.shape == found.shape and np.allclose(expected, found, rtol=TOLERANCE, atol=TOLERANCE):
+            return BulkAlgorithm(family(bundle.signature, parted))
+    return BulkAlgorithm(loader.load_native(bundle, runtime, trusted_keys))
 
 
-def _is_equal(algorithm: Algorithm, parted: PartedRuntime, rows: Sequence[Row]) -> bool:
-    columns = algorithm.preprocess(rows)
-    expected, found = algorithm.runtime.predict(columns), parted.predict(columns)
-    return expected.shape == found.shape and bool(np.allclose(expected, found, rtol=TOLERANCE, atol=TOLERANCE))
+def give_back() -> None:
+    """The system has what this process no longer uses of its memory, as far as that can be told."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def of_predictions(predictions: Sequence[Prediction], labels: tuple[str, ...]) -> Answers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from multiprocessing.connection import Connection
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from ml_pipeline.apps.ml.isolation import limits
 from ml_pipeline.apps.ml.isolation.limits import Limits
-from ml_pipeline.apps.ml.scoring import cuts, messages
+from ml_pipeline.apps.ml.scoring import bulk, cuts, messages
 from ml_pipeline.apps.ml.scoring.messages import Order, Reply
 from ml_pipeline.apps.ml.scoring.scorer import Scorer
 from ml_pipeline.errors import MLPipelineError
@@ -30,8 +29,7 @@ def live(owner: Connection) -> None:
         owner.send_bytes(messages.encode(_told(error)))
         return
     # What the parser of the model had is given back; it is more than the model.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
+    bulk.give_back()
     owner.send_bytes(messages.encode(Reply()))
     while True:
         owner.send_bytes(messages.encode(_scored(scorer, messages.order(owner.recv_bytes()))))

@@ -14,9 +14,9 @@ from ml_pipeline.apps.ml.scoring.dialects import Dialect
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.errors import MalformedInput
 
-ROWS = 50_000
+ROWS = 25_000
 # A chunk, its answers and what is logged of it, in each process that works.
-BYTES = 8_000_000
+BYTES = 4_000_000
 
 
 class Cut(NamedTuple):

@@ -76,14 +76,18 @@ def _without_encoders(graph: Any) -> tuple[dict[str, Encoder], list[Any]]:
 
 
 def _encoder(node: Any) -> Encoder | None:
-    found = _attributes(node)
-    texts = [one.decode() for one in found.get("keys_strings", ())]
+    found = {one.name: one for one in node.attribute}
+    texts = [one.decode() for one in found["keys_strings"].strings] if "keys_strings" in found else []
     for kind, otherwise, is_whole in (("int64s", "default_int64", True), ("floats", "default_float", False)):
-        numbers = found.get(f"values_{kind}", ())
+        values = found.get(f"values_{kind}")
+        numbers = [] if values is None else list(values.ints if is_whole else values.floats)
         if texts and len(numbers) == len(texts):
-            missing = found.get(otherwise, -1 if is_whole else -0.0)
+            default = found.get(otherwise)
+            missing: float = -1 if is_whole else -0.0
+            if default is not None:
+                missing = default.i if is_whole else default.f
             # Of a text that comes twice the first is meant, as in a search.
-            table = dict(zip(reversed(texts), reversed(list(numbers)), strict=True))
+            table = dict(zip(reversed(texts), reversed(numbers), strict=True))
             return Encoder(node.output[0], table, missing, is_whole)
     return None
 
@@ -112,7 +116,7 @@ def _before(nodes: Sequence[Any], matrix: str) -> list[Any]:
 
 def _ordering(trees: Any) -> Any:
     """The first of the trees, their leaves numbered from left to right: a target each."""
-    found = _attributes(trees)
+    found = _lists(trees)
     chosen = list(dict.fromkeys(found["nodes_treeids"]))[:ORDERING_TREES]
     kept = [at for at, tree in enumerate(found["nodes_treeids"]) if tree in set(chosen)]
     nodes: dict[str, Any] = {f"nodes_{name}": [found[f"nodes_{name}"][at] for at in kept] for name in _BRANCHES}
@@ -170,5 +174,6 @@ def _model(whole: Any, nodes: Sequence[Any], given: Sequence[Any], told: Sequenc
     return bytes(made.SerializeToString())
 
 
-def _attributes(node: Any) -> dict[str, Any]:
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}
+def _lists(node: Any) -> dict[str, Any]:
+    # As they are in the model: as Python's own they would take ten times the memory.
+    return {one.name: one.ints or one.floats or one.strings for one in node.attribute}

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ml_pipeline.apps.ml import loader
 from ml_pipeline.apps.ml.algorithm import Answers
 from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.scoring import bulk, columns, ids, logged, parquet, rejections, validation, written
@@ -29,7 +28,7 @@ class Scorer:
     def __init__(self, terms: Terms) -> None:
         bundle = Bundle(Path(terms.folder), terms.digest)
         self._terms = terms
-        self._algorithm = bulk.prepared(loader.load_native(bundle, terms.runtime, terms.trusted_keys), bundle)
+        self._algorithm = bulk.loaded(bundle, terms.runtime, terms.trusted_keys)
         self._signature = self._algorithm.algorithm.signature
 
     def score(self, content: bytes, cut: Cut) -> Scored:

@@ -75,12 +75,15 @@ def _plain(chunk: Chunk) -> bytes | None:
 
 def _may_run(content: bytes, delimiter: bytes) -> bool:
     """Whether a cell of the content may be a formula; one that is a number is none."""
-    starts = [one for one in (b"=", b"+", b"-", b"@", b"\t") if one != delimiter]
+    # One byte is looked for much faster than two, and mostly it is not there.
+    starts = [one for one in (b"=", b"+", b"-", b"@", b"\t") if one != delimiter and one in content]
     befores = (delimiter, b"\n", b'"') if b'"' in content else (delimiter, b"\n")
     # Behind a quote even the delimiter may begin a cell.
     if delimiter == b"\t" and b'"\t' in content:
         return True
-    if content[:1] not in starts and not any(before + start in content for before in befores for start in starts):
+    if not starts or (
+        content[:1] not in starts and not any(before + start in content for before in befores for start in starts)
+    ):
         return False
     edge, its = b"\n" + re.escape(delimiter), b"[" + b"".join(map(re.escape, starts)) + b"]"
     # A number to the end of its cell, with quotes or without.
