@@ -58,5 +58,13 @@ LIMITS = (
     ("rows that may wait to be committed", "apps.predictions.commits", "ROOM_ROWS", "rows"),
     ("rows of a commit that prunes or erases", "apps.predictions.retention.commits", "MOST_ROWS", "rows"),
     ("slow algorithms asked at once under WSGI", "apps.predictions.doors.turns", "MAX_ASKED_AT_ONCE", "algorithms"),
+    ("rows of a chunk of a file", "apps.ml.scoring.cuts", "ROWS", "rows"),
+    ("size of a chunk of a file", "apps.ml.scoring.cuts", "BYTES", "bytes"),
+    ("size of a row of a file", "apps.ml.scoring.records", "MAX_BYTES", "bytes"),
+    ("columns of a file", "apps.ml.scoring.dialects", "MAX_COLUMNS", "columns"),
+    ("rows of a file", "apps.ml.scoring.ids", "MAX_ROWS", "rows"),
+    ("size of a row group of a Parquet file", "apps.ml.scoring.parquet", "MAX_GROUP_BYTES", "bytes"),
+    ("rows of a chunk on which an algorithm may fail", "apps.ml.scoring.bulk", "MAX_FAILED", "rows"),
+    ("times that a chunk is tried whose process ends", "apps.ml.scoring.pipeline", "TRIES", "times"),
     ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
 )

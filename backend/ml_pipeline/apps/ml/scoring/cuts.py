@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ml_pipeline.apps.ml.scoring import records
+from ml_pipeline.apps.ml.scoring import ids, records
 from ml_pipeline.apps.ml.scoring.dialects import Dialect
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.errors import MalformedInput
@@ -49,6 +49,8 @@ def of_csv(path: Path, dialect: Dialect, *, rows: int = ROWS, most_bytes: int = 
             begin = 0
             for end, count in _parts(buffer, dialect, is_last, line, rows=rows, most_bytes=most_bytes):
                 # Empty lines at the end are not worth a chunk.
+                if first_row + count > ids.MAX_ROWS:
+                    raise MalformedInput(f"The file has more than {ids.MAX_ROWS:,} rows.")
                 if count:
                     yield Cut(number, offset, end - begin, first_row, line, count)
                     number, first_row = number + 1, first_row + count
