@@ -45,3 +45,9 @@ def test_the_rest_is_read(
 def test_an_empty_line_is_a_row_of_a_single_column() -> None:
     read = chunk_of(b"1\n\n\n4\n", 4, ("x",)).read(["x"])
     assert (read.columns["x"].to_pylist(), read.places.tolist()) == (["1", None, None, "4"], [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("line", [b"1\n", b"\xff,2\n", b"\0,2\n"])
+def test_a_chunk_of_nothing_else_takes_no_time(line: bytes) -> None:
+    read = chunk_of(line * 25_000, 25_000).read(["x"])
+    assert (len(read.rejected), read.rejected[-1].line, len(read.places)) == (25_000, 25_049, 0)

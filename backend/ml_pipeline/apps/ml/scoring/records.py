@@ -28,7 +28,7 @@ def ends(block: bytes, delimiters: str, *, is_last: bool) -> Places:
     MalformedInput for a quote that is not closed then.
     """
     content = np.frombuffer(block, dtype=np.uint8)
-    found = _breaks(block, content, is_last)
+    found = breaks(block, is_last=is_last)
     is_open = False
     if b'"' in block:
         inside, is_open = _quoted(block, content, delimiters, found)
@@ -69,20 +69,22 @@ def lines(block: bytes) -> int:
     return block.count(b"\n") + (returns - block.count(b"\r\n") if returns else 0)
 
 
-def too_long() -> MalformedInput:
-    """The refusal of a row beyond the bound."""
-    return MalformedInput(_TOO_LONG.format(most=MAX_BYTES))
-
-
-def _breaks(block: bytes, content: npt.NDArray[np.uint8], is_last: bool) -> Places:
+def breaks(block: bytes, *, is_last: bool) -> Places:
+    """Where each line of `block` ends: at its LF, or a CR without one."""
+    content = np.frombuffer(block, dtype=np.uint8)
+    newlines = np.flatnonzero(content == _LF)
     if b"\r" not in block:
-        return np.flatnonzero(content == _LF)
+        return newlines
     returns = np.flatnonzero(content == _CR)
     # The byte behind each; what is behind the last is not known before the next block.
     behind = np.append(content[1:], 0 if is_last else _LF)[returns]
     lone = returns[behind != _LF]
-    newlines = np.flatnonzero(content == _LF)
     return np.sort(np.concatenate([newlines, lone])) if len(lone) else newlines
+
+
+def too_long() -> MalformedInput:
+    """The refusal of a row beyond the bound."""
+    return MalformedInput(_TOO_LONG.format(most=MAX_BYTES))
 
 
 def _quoted(

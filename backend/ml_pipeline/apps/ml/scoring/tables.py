@@ -42,9 +42,13 @@ class Chunk:
         """Where each row begins and ends in the content."""
         return self._lines_begin[self.are_rows], self._ends[self.are_rows]
 
+    @cached_property
+    def _breaks(self) -> Places:
+        return records.breaks(self.content, is_last=True)
+
     def line(self, place: int) -> int:
         """The line of the file in which the chunk's row `place` begins."""
-        return self.cut.first_line + records.lines(self.content[: int(self.spans[0][place])])
+        return self.cut.first_line + int(np.searchsorted(self._breaks, self.spans[0][place]))
 
     def rejection(self, place: int, field: str, reason: str) -> Rejection:
         """What is said of the chunk's row `place`."""
@@ -65,11 +69,9 @@ class Chunk:
     def _legible(self) -> tuple[bytes, Places, list[Rejection]]:
         """The content without rows that are no text, the places of the rest, and the rejections of those."""
         places = np.arange(self.cut.rows, dtype=np.int64)
-        if self.content.isascii() and b"\0" not in self.content:
+        if b"\0" not in self.content and _is_utf_8(self.content):
             return self.content, places, []
         bad = dict(self._illegible())
-        if not bad:
-            return self.content, places, []
         rejected = [self.rejection(place, "", reason) for place, reason in bad.items()]
         begins, ends = self.spans
         kept = np.delete(places, list(bad))
@@ -77,21 +79,22 @@ class Chunk:
         return b"".join(parts), kept, rejected
 
     def _illegible(self) -> Iterator[tuple[int, str]]:
-        _, ends = self.spans
+        begins, ends = self.spans
         nuls = np.flatnonzero(np.frombuffer(self.content, dtype=np.uint8) == 0)
         for place in np.unique(np.searchsorted(ends, nuls, side="right")).tolist():
             yield place, "expected text, got a NUL in it"
-        at = 0
-        while True:
+        for place, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
             try:
-                # Ends of rows are ends of characters, so that each part can be looked at by itself.
-                self.content[at:].decode()
-            except UnicodeDecodeError as error:
-                place = int(np.searchsorted(ends, at + error.start, side="right"))
+                self.content[begin:end].decode()
+            except UnicodeDecodeError:
                 yield place, "expected UTF-8, got other bytes"
-                at = int(ends[place])
-            else:
-                return
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        return content.isascii() or bool(content.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _parsed(content: bytes, dialect: Dialect, names: Sequence[str], refused: list[Any]) -> dict[str, pa.Array]:
