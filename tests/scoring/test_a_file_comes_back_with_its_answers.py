@@ -195,6 +195,29 @@ def test_parquet_of_lists_is_refused(tmp_path: Path) -> None:
         parquet.header(path)
 
 
+def test_parquet_that_breaks_its_own_rules_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    broken = pa.array([b"fine", b"\xff"], pa.binary()).view(pa.string())
+    pa.parquet.write_table(pa.table({"age": broken}), path)
+    with pytest.raises(MalformedInput, match="row group 0 cannot be read"):
+        list(parquet.contents(path))
+    pa.parquet.write_table(pa.table([[1], [2]], names=["age", "age"]), path)
+    with pytest.raises(MalformedInput, match="'age' twice"):
+        parquet.header(path)
+    pa.parquet.write_table(pa.table({"age": pa.array([], pa.int64())}), path)
+    assert (parquet.header(path), list(parquet.contents(path))) == (("age",), [])
+
+
+def test_a_nul_in_a_text_of_parquet_is_a_rejected_row(forest: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    held_out_people().head(3).assign(sex=["Male", "Ma\0le", None]).to_parquet(path, index=False)
+    ((cut, body),) = parquet.contents(path)
+    job = scorers.terms(forest, parquet.header(path), input="parquet")
+    made = Scorer(job).score(body, cut)
+    assert made.answered == 2
+    assert [(one.row, one.line, one.reason) for one in made.rejected] == [(1, 0, "expected text, got a NUL in it")]
+
+
 def test_ids_rise_with_rows_and_are_a_jobs_own() -> None:
     numbers = np.array([0, 1, 2, 63, 64, 2**14, 2**20 - 1, 2**20, 2**28, 2**32 - 1])
     made = [bytes(one) for one in ids.made("job", scorers.CREATED_MS, numbers)]

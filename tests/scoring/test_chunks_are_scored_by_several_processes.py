@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,13 @@ def running(
 
 def children() -> list[int]:
     listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [int(one) for one in listed if "scoring.child" in Path(f"/proc/{one}/cmdline").read_text()]
+    return [int(one) for one in listed if "scoring.child" in _command(one)]
+
+
+def _command(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def test_it_is_what_one_process_makes(forest: Bundle, people: Path) -> None:
@@ -74,6 +82,32 @@ def test_a_chunk_whose_process_ends_every_time_fails(forest: Bundle, people: Pat
     run = running(forest, people, deadline_s=0.0)
     with pytest.raises(AlgorithmFailed, match="Loading the model: the process ended or was late 3 times"):
         list(run)
+    assert children() == []
+
+
+def test_a_chunk_whose_process_is_killed_each_time_fails(forest: Bundle, people: Path, tmp_path: Path) -> None:
+    # Nobody writes to it, so whoever reads the chunk from it waits.
+    never = tmp_path / "never"
+    os.mkfifo(never)
+    dialect = dialects.read(people)
+    chunks = ((cut, None) for cut in cuts.of_csv(people, dialect, rows=2_000))
+    terms = scorers.terms(forest, dialect.header)
+    is_over = threading.Event()
+
+    def kill() -> None:
+        while not is_over.wait(0.05):
+            for pid in children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(AlgorithmFailed, match="the process ended or was late 3 times"):
+            list(pipeline.results(terms, never, chunks, processes=2, allowed=ALLOWED, deadline_s=60.0))
+    finally:
+        is_over.set()
+        killer.join()
     assert children() == []
 
 

@@ -66,6 +66,8 @@ def _of_group(
         # One chunk after the other; the group itself is not kept.
         for batch in file.iter_batches(rows, row_groups=[group], use_threads=False):
             if number > after:
+                # Text that is not UTF-8 is found here, rather than in some column of some process.
+                batch.validate(full=True)
                 yield Cut(number, first_row, len(batch), first_row, 0, len(batch)), streamed(batch)
             number, first_row = number + 1, first_row + len(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
