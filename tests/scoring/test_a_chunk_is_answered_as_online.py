@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import small_forests
+from onnx import TensorProto, helper
 from people import as_rows, held_out_people
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from ml_pipeline.apps.ml import loader
+from ml_pipeline.apps.ml import bundles, loader
 from ml_pipeline.apps.ml.algorithm import Algorithm, Output, Prediction
 from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.records import Row
@@ -99,6 +101,40 @@ def infer_regression(model: Any, frame: Any) -> Signature:
     if hasattr(model, "predict_proba"):
         return infer_signature(model, frame)
     return Signature(tuple(Feature(str(name), "number") for name in frame), "regression")
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.DOUBLE])
+def test_trees_that_are_fed_as_they_are(tmp_path: Path, kind: int) -> None:
+    trees = helper.make_node(
+        "TreeEnsembleRegressor",
+        ["rows"],
+        ["values"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        nodes_treeids=[0, 0, 0],
+        nodes_nodeids=[0, 1, 2],
+        nodes_featureids=[0, 0, 0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_values=[40.0, 0.0, 0.0],
+        nodes_truenodeids=[1, 0, 0],
+        nodes_falsenodeids=[2, 0, 0],
+        target_treeids=[0, 0],
+        target_nodeids=[1, 2],
+        target_ids=[0, 0],
+        target_weights=[1.0, 2.0],
+    )
+    rows, values = (
+        helper.make_tensor_value_info(name, form, [None, width])
+        for name, form, width in (("rows", kind, 2), ("values", TensorProto.FLOAT, 1))
+    )
+    opsets = [helper.make_opsetid("", 19), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(helper.make_graph([trees], "trees", [rows], [values]), opset_imports=opsets, ir_version=9)
+    signature = Signature((Feature("age", "integer"), Feature("hours", "integer")), "regression")
+    people = [{"age": at, "hours": 40} for at in range(20, 80)]
+    files = {bundles.ONNX_MODEL: model.SerializeToString(), bundles.SAMPLE: json.dumps(people[:30]).encode()}
+    about = {"algorithm": "pipeline", "runtime": "onnx", "signature": signature.to_json()}
+    bundle = bundles.write_bundle(tmp_path / "bundle", about, files)
+    agrees(bulk.loaded(bundle, "onnx", ()), people, loader.load_onnx(bundle))
 
 
 class Halved(Algorithm):

@@ -46,8 +46,11 @@ class Parts:
 def parted(content: bytes, output: str) -> Parts | None:
     """The parts of the model, whose answer is `output`; None where it has no part that could be taken off."""
     model = onnx.load_from_string(content)
+    if not _is_flat(model):
+        return None
     encoders, nodes = _without_encoders(model.graph)
-    given = [_given(one, encoders.get(one.name)) for one in model.graph.input]
+    constants = {one.name for one in model.graph.initializer}
+    given = [_given(one, encoders.get(one.name)) for one in model.graph.input if one.name not in constants]
     trees = [node for node in nodes if node.op_type in _TREES]
     if len(trees) == 1 and (behind := _behind(model.graph, nodes, trees[0], output)) is not None:
         matrix = trees[0].input[0]
@@ -60,6 +63,12 @@ def parted(content: bytes, output: str) -> Parts | None:
     if not encoders:
         return None
     return Parts(encoders, _model(model, nodes, given, list(model.graph.output)), None, None, None)
+
+
+def _is_flat(model: Any) -> bool:
+    # What a graph within a node, or a function, takes from outside does not show in the node's inputs.
+    has_graphs = any(one.HasField("g") or len(one.graphs) for node in model.graph.node for one in node.attribute)
+    return not has_graphs and not model.functions and not model.graph.sparse_initializer
 
 
 def _without_encoders(graph: Any) -> tuple[dict[str, Encoder], list[Any]]:
@@ -94,6 +103,9 @@ def _encoder(node: Any) -> Encoder | None:
 
 def _behind(graph: Any, nodes: Sequence[Any], trees: Any, output: str) -> list[Any] | None:
     """The trees and all that follows from them, where that is `output` and needs nothing else."""
+    # Of trees in double precision the numbers are elsewhere.
+    if "nodes_values" not in _lists(trees):
+        return None
     constants = {one.name for one in graph.initializer}
     known, behind = set(trees.output), [trees]
     for node in nodes:
