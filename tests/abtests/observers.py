@@ -5,15 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
-from homes import REPOSITORY, Home
+from homes import Home
 from servers import wait_until
 
 from ml_pipeline.stats.courses import Course
@@ -39,18 +35,6 @@ for name in {names!r}:
     first, _ = [algorithm(one, name, artifact_digest=digests[at]) for one, at in (("1", 0), ("2", 2))]
     statuses.promote(first, actor="tests")
 """
-
-
-@contextmanager
-def worker(home: Home) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker on `home` while the block runs."""
-    with subprocess.Popen(
-        [sys.executable, "backend/manage.py", "worker"], env=home.environment, cwd=REPOSITORY
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 class Observer:

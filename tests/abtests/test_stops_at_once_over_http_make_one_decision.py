@@ -15,7 +15,7 @@ import httpx
 import observers
 import pytest
 from homes import Home
-from servers import Server, wait_until
+from servers import Server, wait_until, worker
 
 ENDPOINT = "stopped"
 
@@ -28,7 +28,7 @@ def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Ser
     observers.set_up(home, [ENDPOINT])
     running = [Server(door, home, {}) for door in ("asgi", "wsgi")]
     try:
-        with observers.worker(home):
+        with worker(home):
             yield [server.start() for server in running]
     finally:
         for server in running:

@@ -11,7 +11,7 @@ import observers
 import pytest
 from homes import Home
 from observers import Observer
-from servers import Server
+from servers import Server, worker
 
 # How often the arms are right, and what comes of it where that is certain enough.
 ARMS = {"better": ((0.6, 0.95), "promoted"), "worse": ((0.95, 0.6), "harmful"), "alike": ((0.8, 0.8), None)}
@@ -28,7 +28,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     observers.set_up(home, list(ARMS))
     running = Server("asgi", home, {})
     try:
-        with observers.worker(home):
+        with worker(home):
             yield running.start()
     finally:
         running.stop()

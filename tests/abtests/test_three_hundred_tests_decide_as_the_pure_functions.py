@@ -11,7 +11,7 @@ from pathlib import Path
 import observers
 from homes import Home
 from observers import Observer
-from servers import Server
+from servers import Server, worker
 
 # Endpoints on which tests go on at once, and how many on each, one after the other.
 ENDPOINTS, EACH = 12, 25
@@ -38,7 +38,7 @@ def test_each_decides_alike(tmp_path: Path) -> None:
 
     begun = time.monotonic()
     try:
-        with observers.worker(home), ThreadPoolExecutor(ENDPOINTS) as pool:
+        with worker(home), ThreadPoolExecutor(ENDPOINTS) as pool:
             list(pool.map(run_each, range(ENDPOINTS)))
     finally:
         server.stop()
