@@ -28,6 +28,7 @@ WRITABLE = {
         *("title", "parent_mlalgorithm_1", "parent_mlalgorithm_2", "arms", "metric", "cap", "low", "high", "alpha"),
         *("harm_alpha", "margin", "min_labels", "max_labels", "min_time_s", "max_time_s", "guardrails", "promotes"),
     },
+    "/abtests/{abtest}/selftest": {"replays", "seed"},
     "/abtests/{abtest}/stop": {"reason"},
     "/stop_ab_test/{abtest}": {"reason"},
     "/mlalgorithmstatuses": {"parent_mlalgorithm", "status", "reason"},
