@@ -86,6 +86,9 @@ def _without_encoders(graph: Any) -> tuple[dict[str, Encoder], list[Any]]:
 
 def _encoder(node: Any) -> Encoder | None:
     found = {one.name: one for one in node.attribute}
+    # It says what a text is that is not known, in place of the defaults below.
+    if "default_tensor" in found:
+        return None
     texts = [one.decode() for one in found["keys_strings"].strings] if "keys_strings" in found else []
     for kind, otherwise, is_whole in (("int64s", "default_int64", True), ("floats", "default_float", False)):
         values = found.get(f"values_{kind}")
@@ -154,9 +157,13 @@ def _ordering(trees: Any) -> Any:
 
 
 def _leaves(sides: dict[Any, Any], root: Any) -> Iterable[Any]:
-    waiting = [root]
+    waiting, known = [root], set()
     while waiting:
         one = waiting.pop()
+        # Several branches may lead to one node, as where a tree asks for one of many categories.
+        if one in known:
+            continue
+        known.add(one)
         mode, true, false = sides[one]
         if mode == b"LEAF":
             yield one
