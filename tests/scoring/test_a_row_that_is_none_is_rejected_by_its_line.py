@@ -42,6 +42,24 @@ def test_the_rest_is_read(
     assert read.rejected == [Rejection(100 + place, line, "", reason) for place, line, reason in bad]
 
 
+@pytest.mark.parametrize(
+    ("content", "header", "good", "bad"),
+    [
+        ("\ufeff\n1\n".encode(), ("x",), ["\ufeff", "1"], []),
+        ('\ufeff"a,1\n2",3\n'.encode(), ("x", "y"), ['\ufeff"a', '2"'], []),
+        ("\ufeff\ufeffa,1\n".encode(), ("x", "y"), ["\ufeff\ufeffa"], []),
+        (b"1\r\0\r\n\n2\n", ("x",), ["1", None, "2"], [1]),
+    ],
+)
+def test_what_comes_to_the_beginning_or_together_is_read_as_it_stood(
+    content: bytes, header: tuple[str, ...], good: list[str | None], bad: list[int]
+) -> None:
+    read = chunk_of(content, len(good) + len(bad), header).read(["x"])
+    assert read.columns["x"].to_pylist() == good
+    assert len(read.places) == len(good)
+    assert [one.row - 100 for one in read.rejected] == bad
+
+
 def test_an_empty_line_is_a_row_of_a_single_column() -> None:
     read = chunk_of(b"1\n\n\n4\n", 4, ("x",)).read(["x"])
     assert (read.columns["x"].to_pylist(), read.places.tolist()) == (["1", None, None, "4"], [0, 1, 2, 3])

@@ -13,7 +13,7 @@ from ml_pipeline.errors import MalformedInput
 
 MAX_COLUMNS = 10_000
 DELIMITERS = (",", ";", "\t")
-_MARK = b"\xef\xbb\xbf"
+MARK = b"\xef\xbb\xbf"
 
 
 class Dialect(NamedTuple):
@@ -28,9 +28,9 @@ class Dialect(NamedTuple):
 def read(path: Path) -> Dialect:
     """The dialect of the plain CSV at `path`. Raises MalformedInput for what is none."""
     with path.open("rb") as handle:
-        head = handle.read(records.MAX_BYTES + len(_MARK))
+        head = handle.read(records.MAX_BYTES + len(MARK))
         is_whole = not handle.read(1)
-    skipped = len(_MARK) if head.startswith(_MARK) else 0
+    skipped = len(MARK) if head.startswith(MARK) else 0
     head = head[skipped:]
     if not head.strip():
         raise MalformedInput("The file is empty: a CSV has a line with its columns' names.")

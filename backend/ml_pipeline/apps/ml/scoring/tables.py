@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ml_pipeline.apps.ml.scoring import cuts, records
+from ml_pipeline.apps.ml.scoring import cuts, dialects, records
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.dialects import Dialect
 from ml_pipeline.apps.ml.scoring.records import Places
@@ -76,7 +76,8 @@ class Chunk:
         begins, ends = self.spans
         kept = np.delete(places, list(bad))
         parts = [self.content[int(begins[place]) : int(ends[place])] for place in kept]
-        return b"".join(parts), kept, rejected
+        # A CR would be one line end with the LF of an empty row that comes to stand behind it.
+        return b"".join(part + b"\n" if part.endswith(b"\r") else part for part in parts), kept, rejected
 
     def _illegible(self) -> Iterator[tuple[int, str]]:
         begins, ends = self.spans
@@ -104,6 +105,9 @@ def _parsed(content: bytes, dialect: Dialect, names: Sequence[str], refused: lis
 
     if not content:
         return {name: pa.array([], pa.string()) for name in names}
+    # The reader drops one mark, which here is text of the first cell.
+    if content.startswith(dialects.MARK):
+        content = dialects.MARK + content
     table = pyarrow.csv.read_csv(
         pa.BufferReader(content),
         read_options=pyarrow.csv.ReadOptions(
