@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,24 @@ def test_parquet_that_breaks_its_own_rules_is_refused(tmp_path: Path) -> None:
         parquet.header(path)
     pa.parquet.write_table(pa.table({"age": pa.array([], pa.int64())}), path)
     assert (parquet.header(path), list(parquet.contents(path))) == (("age",), [])
+
+
+def test_a_decimal_of_parquet_is_the_number_of_its_digits(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    prices = pa.array([Decimal("0.30"), None, Decimal("-2.00"), Decimal("1.1e20")], pa.decimal128(25, 2))
+    pa.parquet.write_table(pa.table({"price": prices}), path)
+    ((cut, body),) = parquet.contents(path)
+    chunk = parquet.Chunk(body, cut)
+    assert chunk.read(["price"]).columns["price"].to_pylist() == [0.3, None, -2.0, 1.1e20]
+    assert chunk.texts(np.arange(4))[0].to_pylist() == ["0.30", None, "-2.00", "110000000000000000000.00"]
+
+
+def test_parquet_of_more_rows_than_there_are_ids_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.parquet"
+    pa.parquet.write_table(pa.table({"age": [1, 2, 3]}), path)
+    monkeypatch.setattr(ids, "MAX_ROWS", 2)
+    with pytest.raises(MalformedInput, match="more than 2 rows"):
+        parquet.header(path)
 
 
 def test_a_nul_in_a_text_of_parquet_is_a_rejected_row(forest: Bundle, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from ml_pipeline.apps.ml.scoring import cuts, dialects
+from ml_pipeline.apps.ml.scoring import cuts, dialects, ids
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.apps.ml.scoring.rejections import Rejection
@@ -41,6 +41,8 @@ def header(path: Path) -> tuple[str, ...]:
         for name, kind in fields:
             if not any(fits(kind) for fits in _KINDS):
                 raise MalformedInput(f"The column {name[:60]!r} is of {kind}, which has no cells that CSV could show.")
+        if file.metadata.num_rows > ids.MAX_ROWS:
+            raise MalformedInput(f"The file has more than {ids.MAX_ROWS:,} rows.")
         groups = [file.metadata.row_group(at).total_byte_size for at in range(file.metadata.num_row_groups)]
         if max(groups, default=0) > MAX_GROUP_BYTES:
             raise MalformedInput(f"The file has a row group of {max(groups):,} bytes; {MAX_GROUP_BYTES:,} is the most.")
@@ -99,8 +101,8 @@ class Chunk:
         return Rejection(self.cut.first_row + place, 0, field, reason)
 
     def read(self, names: Sequence[str]) -> Table:
-        """The columns `names` of all rows without a NUL in their texts, of the types that they have."""
-        found = {name: self.columns[name] for name in names}
+        """The columns `names` of all rows without a NUL in their texts, of their types, decimals as float64."""
+        found = {name: _counted(self.columns[name]) for name in names}
         broken = np.zeros(self.cut.rows, dtype=np.bool_)
         for column in found.values():
             if pa.types.is_string(column.type):
@@ -144,3 +146,8 @@ def _plain(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     return column.cast(pa.string()) if pa.types.is_large_string(column.type) else column
+
+
+def _counted(column: pa.Array) -> pa.Array:
+    # By its digits: a cast from one to the other is not exact.
+    return column.cast(pa.string()).cast(pa.float64()) if pa.types.is_decimal(column.type) else column
