@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -61,6 +62,9 @@ class _Worker:
 
     def __init__(self, terms: Terms, allowed: Limits, deadline_s: float) -> None:
         ours, theirs = socket.socketpair()
+        # One that stops in the middle of a message is late as well.
+        for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, way, _interval(deadline_s))
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", child.__name__, str(theirs.fileno())],
@@ -157,7 +161,7 @@ class _Run:
 
     def _take(self, worker: _Worker, reply: Reply | None) -> None:
         order, worker.order = worker.order, None
-        if reply is None:
+        if reply is None or (order is not None and not reply.kind and reply.scored is None):
             self._replace(worker, order)
         elif reply.kind:
             where = "" if order is None else f"{_where(order.cut)}: "
@@ -184,6 +188,12 @@ class _Run:
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
+
+
+def _interval(seconds: float) -> bytes:
+    # For the system no time at all is for ever.
+    microseconds = max(1, round(seconds * 1e6))
+    return struct.pack("@ll", *divmod(microseconds, 1_000_000))
 
 
 def _where(cut: Cut) -> str:
