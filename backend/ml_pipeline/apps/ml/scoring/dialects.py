@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def check_header(header: list[str]) -> None:
     if not 1 <= len(header) <= MAX_COLUMNS:
         raise MalformedInput(f"The file has {len(header):,} columns; it needs 1 to {MAX_COLUMNS:,}.")
     if len(set(header)) != len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+        twice = next(name for name, count in Counter(header).items() if count > 1)
         raise MalformedInput(f"The file has the column {twice[:60]!r} twice.")
 
 
