@@ -40,6 +40,7 @@ LONG = (
     "tests/docs/test_the_readme_works_by_copy_and_paste",
     "tests/predictions/test_keys_and_routes_wait_for_no_load",
     "tests/predictions/test_serving_processes_come_and_go_on_postgresql",
+    "tests/scoring/test_chunks_are_scored_by_several_processes.py::test_a_process_that_stops_",
     "tests/stats/test_a_promotion_by_wins_and_losses_is_rarely_false",
     "tests/stats/test_known_pitfalls_of_experiments_are_avoided",
     "tests/stats/test_the_band_covers_the_difference_at_all_times",

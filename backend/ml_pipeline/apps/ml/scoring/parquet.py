@@ -41,6 +41,7 @@ def header(path: Path) -> tuple[str, ...]:
         for name, kind in fields:
             if not any(fits(kind) for fits in _KINDS):
                 raise MalformedInput(f"The column {name[:60]!r} is of {kind}, which has no cells that CSV could show.")
+            _check_zone(name, kind)
         if file.metadata.num_rows > ids.MAX_ROWS:
             raise MalformedInput(f"The file has more than {ids.MAX_ROWS:,} rows.")
         groups = [file.metadata.row_group(at).total_byte_size for at in range(file.metadata.num_row_groups)]
@@ -101,10 +102,11 @@ class Chunk:
         return Rejection(self.cut.first_row + place, 0, field, reason)
 
     def read(self, names: Sequence[str]) -> Table:
-        """The columns `names` of all rows without a NUL in their texts, of their types, decimals as float64."""
+        """The columns `names` of all rows without a NUL in any text, of their types, decimals as float64."""
         found = {name: _counted(self.columns[name]) for name in names}
         broken = np.zeros(self.cut.rows, dtype=np.bool_)
-        for column in found.values():
+        # Of all columns: those that are carried through would be no CSV.
+        for column in self.columns.values():
             if pa.types.is_string(column.type):
                 broken |= pc.match_substring(column, "\0").fill_null(False).to_numpy(zero_copy_only=False)
         places = np.flatnonzero(~broken)
@@ -135,6 +137,16 @@ def _opened(path: Path) -> Any:
         return pyarrow.parquet.ParquetFile(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise MalformedInput(f"The file is not Parquet: {str(error)[:200]}") from None
+
+
+def _check_zone(name: str, kind: pa.DataType) -> None:
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        try:
+            pa.array([0], kind).cast(pa.string())
+        except pa.ArrowInvalid:
+            raise MalformedInput(
+                f"The column {name[:60]!r} has the time zone {kind.tz[:60]!r}, which is unknown."
+            ) from None
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:
