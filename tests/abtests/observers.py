@@ -60,13 +60,13 @@ class Observer:
         started = self._client.post("/api/v1/abtests", json={**body, **pair})
         assert started.status_code == 201, started.text
         self.record = started.json()
-        wait_until(lambda: self._has_begun(draw), 30, pause_s=0.05)
+        wait_until(lambda: self._has_begun(draw), 120, pause_s=0.05)
         while not self._is_over and len({unit for unit, *_ in self._told}) < MOST_LABELS:
             self._ask(draw)
             draw.shuffle(self._waiting)
             self._tell(draw, draw.randint(0, len(self._waiting)))
         self._tell(draw, len(self._waiting))
-        wait_until(self._has_ended, 60, pause_s=1.0)
+        wait_until(self._has_ended, 300, pause_s=1.0)
 
     def _algorithms(self) -> tuple[int, int]:
         """Whoever is in production, and the other one."""

@@ -16,7 +16,6 @@ from servers import Server, worker
 # Endpoints on which tests go on at once, and how many on each, one after the other.
 ENDPOINTS, EACH = 12, 25
 EQUAL, BETTER = (0.8, 0.8), (0.7, 0.9)
-LIMIT_S = 600
 
 
 def test_each_decides_alike(tmp_path: Path) -> None:
@@ -48,4 +47,3 @@ def test_each_decides_alike(tmp_path: Path) -> None:
     # Of 200 at most 5 %, and four standard errors.
     assert results[EQUAL, "promoted"] <= 22
     assert results[BETTER, "promoted"] >= 90
-    assert took_s < LIMIT_S
