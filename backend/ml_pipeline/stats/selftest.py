@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ml_pipeline.stats.courses import Course
 from ml_pipeline.stats.decisions import Outcome
@@ -65,6 +64,9 @@ def found(replays: int, promoted: int) -> FalsePromotions:
     """What so many promotions say; the interval is that of Clopper & Pearson (1934). ValueError without replays."""
     if replays < 1:
         raise ValueError("at least one replay")
+    # Half a second, which no process needs that only serves.
+    from scipy import stats
+
     interval = stats.binomtest(promoted, replays).proportion_ci(0.95, "exact")
     return FalsePromotions(replays, promoted, float(interval.low), float(interval.high))
 
