@@ -205,6 +205,15 @@ def mysql_home(prepared_home: Home, mysql_url: str, tmp_path: Path) -> Home:
     return prepared_home.moved(tmp_path / "mysql-home", mysql_url)
 
 
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
+def each_home(request: pytest.FixtureRequest, prepared_home: Home, tmp_path: Path) -> Home:
+    """As `home`, on each database in turn."""
+    if request.param == "sqlite":
+        return prepared_home.copy(tmp_path / "each-home")
+    url = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "mysql_url")
+    return prepared_home.moved(tmp_path / "each-home", url)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """In-process tests use a database file, so that threads see each other as they do in production."""

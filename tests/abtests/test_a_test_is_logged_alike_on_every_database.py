@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import pytest
 import trials
 from homes import Home
 from log_chains import checked
@@ -24,24 +22,14 @@ print(json.dumps([rows, [[one.test_id, json.loads(one.answers)] for one in Uncou
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
-def tested_home(request: pytest.FixtureRequest, prepared_home: Home, tmp_path: Path) -> Home:
-    if request.param == "sqlite":
-        return prepared_home.copy(tmp_path / "home")
-    if request.param == "mysql":
-        moved: Home = request.getfixturevalue("mysql_home")
-        return moved
-    return prepared_home.moved(tmp_path / "postgresql", request.getfixturevalue("postgres_url"))
-
-
-def test_rows_and_counts_are_there_together(tested_home: Home) -> None:
-    test_id = trials.begun(tested_home)
-    server = Server("asgi", tested_home, {}).start()
+def test_rows_and_counts_are_there_together(each_home: Home) -> None:
+    test_id = trials.begun(each_home)
+    server = Server("asgi", each_home, {}).start()
     try:
         answers = server.predict([PERSON] * 30).json()
     finally:
         server.stop()
-    rows, counts = json.loads(tested_home.python(_STORED))
+    rows, counts = json.loads(each_home.python(_STORED))
     assert sorted(rows) == sorted([answer["request_id"], test_id, answer["arm"]] for answer in answers)
     assert {answer["arm"] for answer in answers} == {0, 1}
     ((counted_test, counted),) = counts
@@ -49,4 +37,4 @@ def test_rows_and_counts_are_there_together(tested_home: Home) -> None:
     even = Assignment(trials.SALT, [1, 1])
     expected = sorted([even.arm(answer["request_id"])[1], answer["arm"], 0] for answer in answers)
     assert sorted(one[:3] for one in counted) == expected
-    assert [(batch.rows, batch.holds) for batch in checked(tested_home)] == [(30, True)]
+    assert [(batch.rows, batch.holds) for batch in checked(each_home)] == [(30, True)]

@@ -4,33 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from homes import ENDPOINT
+import trials
 from servers import Server
 
 from ml_pipeline.client import Client
-
-
-@pytest.fixture
-def algorithms(door: Server) -> dict[str, int]:
-    """Name to id."""
-    with door.client("read") as client:
-        found = client.get("/api/v1/mlalgorithms", params={"endpoint": ENDPOINT}).json()
-    return {one["name"]: one["id"] for one in found}
-
-
-@pytest.fixture
-def admin(door: Server) -> Iterator[Client]:
-    with Client(door.url, door.home.keys["admin"]) as client:
-        yield client
-
-
-def in_production(client: Client) -> list[str]:
-    return [one["name"] for one in client.algorithms(ENDPOINT, status="production")]
 
 
 def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithms: dict[str, int]) -> None:
@@ -44,7 +24,7 @@ def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithm
     plan = command("plan", "0.85", "0.87", "--json")
     assert plan["fixed_labels"] == 2 * 3_721
     assert 9_000 < plan["mean_labels"] < 10_500
-    (before,) = in_production(admin)
+    (before,) = trials.in_production(admin)
     arms = ("--arm", str(algorithms[before]), "--arm", f"{algorithms['decision_tree']}:0.5")
     test = command("start", "by command", *arms, "--wait", "30", "--json")
     number = str(test["id"])
@@ -64,6 +44,6 @@ def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithm
     assert "Stopped without a decision" in admin.abtests.report(test["id"])
     command("report", "999", code=1)
     command("report", number, "-o", str(door.home.folder / "nowhere" / "report.html"), code=1)
-    assert in_production(admin) == [before]
+    assert trials.in_production(admin) == [before]
     refused = command("start", "by command", *arms[:2], code=1)
     assert refused == ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
-import pytest
 import requests
+import trials
 from homes import ENDPOINT, REPOSITORY
 from people import as_rows, held_out_people
 from servers import Server, wait_until
@@ -15,27 +14,9 @@ from servers import Server, wait_until
 from ml_pipeline.client import Client
 
 
-@pytest.fixture
-def algorithms(door: Server) -> dict[str, int]:
-    """Name to id."""
-    with door.client("read") as client:
-        found = client.get("/api/v1/mlalgorithms", params={"endpoint": ENDPOINT}).json()
-    return {one["name"]: one["id"] for one in found}
-
-
-@pytest.fixture
-def admin(door: Server) -> Iterator[Client]:
-    with Client(door.url, door.home.keys["admin"]) as client:
-        yield client
-
-
-def in_production(client: Client) -> list[str]:
-    return [one["name"] for one in client.algorithms(ENDPOINT, status="production")]
-
-
 def test_the_tutorials_sequence_works(door: Server, admin: Client, algorithms: dict[str, int]) -> None:
     key = {"X-Api-Key": door.home.keys["admin"]}
-    champion = in_production(admin)
+    champion = trials.in_production(admin)
     pair = {"parent_mlalgorithm_1": algorithms["random_forest"], "parent_mlalgorithm_2": algorithms["extra_trees"]}
     body = {"title": "forests", "created_by": "piotrek", **pair}
     test = requests.post(f"{door.url}/api/v1/abtests?wait=30", body, headers=key, timeout=60)
@@ -52,7 +33,7 @@ def test_the_tutorials_sequence_works(door: Server, admin: Client, algorithms: d
         )
         assert feedback.status_code == 200, feedback.text
     assert names == {"random_forest", "extra_trees"}
-    assert in_production(admin) == []
+    assert trials.in_production(admin) == []
     stopped = requests.post(f"{door.url}/api/v1/stop_ab_test/{test.json()['id']}", headers=key, timeout=60)
     assert stopped.status_code == 200, stopped.text
     record = stopped.json()
@@ -60,14 +41,14 @@ def test_the_tutorials_sequence_works(door: Server, admin: Client, algorithms: d
     assert (record["state"], record["units"], record["labels"]) == ("finished", 30, 30)
     assert record["result"] == "stayed"
     assert "not shown to be better" in record["summary"]
-    assert in_production(admin) == champion
+    assert trials.in_production(admin) == champion
     found = admin.abtests.verify(record["id"])
     assert (found["is_verified"], found["problems"], found["uncounted"]) == (True, [], 0)
 
 
 def test_a_worker_decides_by_itself(door: Server, admin: Client, algorithms: dict[str, int]) -> None:
     rows = as_rows(held_out_people().head(400))
-    (before,) = in_production(admin)
+    (before,) = trials.in_production(admin)
     other = "extra_trees" if before == "random_forest" else "random_forest"
     test = admin.abtests.start("by itself", [algorithms[before], algorithms[other]], wait_s=30)
     replies = [reply for at in range(0, 400, 50) for reply in admin.predict(ENDPOINT, rows[at : at + 50])]
@@ -80,7 +61,7 @@ def test_a_worker_decides_by_itself(door: Server, admin: Client, algorithms: dic
         wait_until(lambda: admin.abtests.get(test["id"])["state"] == "finished", 60)
         worker.terminate()
     found = admin.abtests.get(test["id"])
-    assert (found["result"], in_production(admin)) == ("promoted", [other])
+    assert (found["result"], trials.in_production(admin)) == ("promoted", [other])
     assert found["certificate"]["decision"]["outcome"] == "promote"
     assert admin.abtests.verify(test["id"])["is_verified"]
     event = next(one for one in admin.events(action="abtest.ended"))

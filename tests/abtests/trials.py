@@ -11,6 +11,8 @@ from uuid import UUID
 from homes import ENDPOINT, Home
 from servers import Server, wait_until
 
+from ml_pipeline.client import Client
+
 SALT = "5a" * 32
 
 _SETUP = """
@@ -136,3 +138,8 @@ def _rows(home: Home, statement: str) -> list[tuple[Any, ...]]:
     # A Django that starts for it takes seconds.
     with contextlib.closing(sqlite3.connect(home.folder / "db.sqlite3")) as database:
         return database.execute(statement).fetchall()
+
+
+def in_production(client: Client) -> list[str]:
+    """The names of what is in production under the income classifier."""
+    return [one["name"] for one in client.algorithms(ENDPOINT, status="production")]

@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -127,19 +126,8 @@ def test_without_a_trusted_proxy_no_header_gives_another_try(people: Home, start
     assert statuses == [200] * MAX_TRIES + [429] * (10 - MAX_TRIES)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
-def anywhere(request: pytest.FixtureRequest, prepared_home: Home, tmp_path: Path) -> Home:
-    """A home on each database."""
-    if request.param == "sqlite":
-        return prepared_home.copy(tmp_path / "anywhere")
-    if request.param == "mysql":
-        moved: Home = request.getfixturevalue("mysql_home")
-        return moved
-    return prepared_home.moved(tmp_path / "anywhere", request.getfixturevalue("postgres_url"))
-
-
-def test_many_at_once_in_several_processes_get_no_more_tries(anywhere: Home, start: Callable[..., Server]) -> None:
-    servers = [start(door, at=anywhere, **PROXY) for door in ("asgi", "wsgi", "wsgi")]
+def test_many_at_once_in_several_processes_get_no_more_tries(each_home: Home, start: Callable[..., Server]) -> None:
+    servers = [start(door, at=each_home, **PROXY) for door in ("asgi", "wsgi", "wsgi")]
 
     def one(number: int, *, of: str, forwarded: str = "") -> int:
         return tried(servers[number % 3], of, "wrong", forwarded=forwarded or fresh_address()).status_code
