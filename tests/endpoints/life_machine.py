@@ -9,6 +9,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,6 +38,7 @@ from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.predictions import assembly
 from ml_pipeline.apps.predictions.calls import Question
+from ml_pipeline.apps.predictions.doors.turns import Turns
 from ml_pipeline.apps.predictions.doors.waiters import ThreadWaiter
 from ml_pipeline.apps.predictions.models import JournalBatch
 from ml_pipeline.apps.predictions.routing import Selection
@@ -180,7 +182,7 @@ class Life(RuleBasedStateMachine):
 
     def answer(self, name: str, asked: Asked) -> Kind:
         """Who answered, having checked that it was that one and that the log has it."""
-        waiter = ThreadWaiter(SERVICE)
+        waiter = ThreadWaiter(SERVICE, Turns(), ExitStack())
         call = SERVICE.begin(OPERATOR, Question(name, Selection(*asked)), OneRow(), waiter, time.monotonic())
         waiter.finished(call)
         if call.error is not None:
