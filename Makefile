@@ -4,12 +4,13 @@ BIN := .venv/bin
 LOCKS := requirements/server.txt requirements/dev.txt pyproject.toml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-services check bench wrk lock
+.PHONY: help demo test test-long test-all test-services check bench wrk lock
 
 help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
 	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
+	@echo "make test-all   both in one run"
 	@echo "make test-services  the tests on MariaDB, under uWSGI and in a browser; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc, chromium"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make bench   the data plane beside other servers, an hour (needs wrk); BENCH=--short: minutes"
@@ -44,6 +45,10 @@ test: .venv/dev-installed
 
 test-long: .venv/dev-installed
 	$(BIN)/pytest -m 'long and not services'
+
+# The algorithms are trained and registered once for both.
+test-all: .venv/dev-installed
+	$(BIN)/pytest -m 'not services'
 
 test-services: .venv/services-installed
 	$(BIN)/pytest -m services
