@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from ml_pipeline.apps.abtests.models import ABTest, Arm, Point, Result
@@ -77,8 +76,3 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "content_digest": algorithm.content_digest,
         "withdrawal": arm.withdrawal,
     }
-
-
-def moment(text: str) -> datetime:
-    """The time that a certificate has as `text`."""
-    return datetime.fromisoformat(text)

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ml_pipeline.apps.abtests import certificates, outlook
+from ml_pipeline.apps.abtests import certificates, clauses, outlook
 from ml_pipeline.apps.abtests.models import Result, State
 from ml_pipeline.apps.abtests.standings import Standing
 from ml_pipeline.apps.endpoints import changes, statuses
 from ml_pipeline.apps.endpoints.models import MLAlgorithmStatus
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.stats.decisions import Decision, Gate, Outcome
-
-# What a gate that keeps a challenger from promotion says to people.
-_WHY = {
-    "labels": "{value:,.0f} of at least {bound:,.0f} labels have come",
-    "time": "{value:,.0f} of at least {bound:,.0f} seconds are over",
-    "sample_ratio": "units were not assigned in the shares of the plan",
-    "label_parity": "labels come more often for one arm than for another",
-    "evidence": "the evidence that it is better is {value:.2f}, and {bound:.2f} is needed (natural logarithms)",
-    "discordant": "no pair of answers differs",
-    "harm": "it does harm",
-}
 
 
 def look(standing: Standing, *, is_caught_up: bool = False) -> bool:
@@ -149,6 +138,6 @@ def why_not(standing: Standing, decision: Decision) -> str:
     found = []
     for number, arm in standing.arms.items():
         if number and number not in standing.tally.withdrawn:
-            words = [_WHY.get(gate.name, gate.name).format(**asdict(gate)) for gate in decision.failed(number)]
+            words = [clauses.of(asdict(gate)) for gate in decision.failed(number)]
             found.append(f"{arm.parent_mlalgorithm} was not shown to be better: {'; '.join(words)}")
     return ". ".join(found)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from ml_pipeline.apps.abtests.report import figures
+from ml_pipeline.apps.abtests import figures
 from ml_pipeline.apps.abtests.report.scales import Scale
 
 WIDTH, HEIGHT = 440, 250

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ml_pipeline.apps.abtests import terms
-from ml_pipeline.apps.abtests.report import figures
+from ml_pipeline.apps.abtests import clauses, figures, terms
 from ml_pipeline.apps.abtests.report.facts import Facts
 
 # What a gate can be. Nobody waits any more for what was not reached.
 PASSED, WAITS, NOT_REACHED, FAILED = "passed", "not yet", "not reached", "failed"
-BAD = {terms.ERRORS: "failed answers", terms.SLOW: "slow answers"}
 _WAITING = ("labels", "time", "evidence", "discordant")
-# Of these a test does not recover.
-SPOILT = {
-    "sample_ratio": "units did not go to the arms in the shares of the plan",
-    "label_parity": "labels come more often for one arm than for another",
-}
 
 
 class Condition(NamedTuple):
@@ -41,20 +34,14 @@ def of_challenger(facts: Facts, number: int) -> list[Condition]:
 
 def spoilt(facts: Facts) -> list[str]:
     """Why nobody can be promoted any more, in clauses; empty as long as somebody can."""
-    return [SPOILT[gate["name"]] for gate in facts.gates if gate["name"] in SPOILT and not gate["is_passed"]]
+    rung = (gate["name"] for gate in facts.gates if not gate["is_passed"])
+    return [clauses.SPOILT[name] for name in rung if name in clauses.SPOILT]
 
 
 def missing(facts: Facts, number: int) -> list[str]:
     """What keeps a challenger from being promoted, in clauses."""
     one = facts.challengers[number - 1]
-    return [_clause(gate) for gate in (*facts.gates, *one.gates) if not gate["is_passed"]]
-
-
-def alarm(gate: Mapping[str, Any]) -> str:
-    """Why an alarm withdraws an arm, in a clause."""
-    kind = gate["name"].removeprefix("guardrail:")
-    what = f"it gave more {BAD[kind]} than is allowed" if kind in BAD else "it was worse than the champion"
-    return f"{what}: evidence {figures.evidence(gate['value'])}, the alarm is at {figures.evidence(gate['bound'])}"
+    return [clauses.of(gate) for gate in (*facts.gates, *one.gates) if not gate["is_passed"]]
 
 
 def _condition(facts: Facts, gate: Mapping[str, Any], name: str) -> Condition:
@@ -98,19 +85,3 @@ def _detail(gate: Mapping[str, Any]) -> str:
     against = figures.evidence(value)
     found = "Nothing speaks against it" if value <= 0 else f"Evidence against it: {against} at its highest"
     return f"{found}; the alarm is at {figures.evidence(bound)}."
-
-
-def _clause(gate: Mapping[str, Any]) -> str:
-    value, bound = gate["value"], gate["bound"]
-    if gate["name"] in SPOILT:
-        return SPOILT[gate["name"]]
-    if gate["name"] == "labels":
-        return f"{value:,.0f} of at least {bound:,.0f} labels have come"
-    if gate["name"] == "time":
-        return f"{figures.span(value)} of at least {figures.span(bound)} are over"
-    if gate["name"] == "evidence":
-        found = "there was no evidence for it" if value <= 0 else f"the evidence came to {figures.evidence(value)}"
-        return f"{found}, and {figures.evidence(bound)} is needed"
-    if gate["name"] == "discordant":
-        return "in no pair of answers one was better than the other"
-    return alarm(gate)

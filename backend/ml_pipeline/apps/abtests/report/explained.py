@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ml_pipeline.apps.abtests.report import conditions, figures
+from ml_pipeline.apps.abtests import clauses, figures
 from ml_pipeline.apps.abtests.report.facts import ChallengerFacts, Facts
 from ml_pipeline.apps.abtests.terms import SLOW
 
@@ -94,7 +94,7 @@ def guardrails(facts: Facts) -> list[Watch]:
 def _watch(facts: Facts, one: ChallengerFacts, place: int) -> Watch:
     seen = one.now["guardrails"][place]
     mean, low, high = seen["mean"], seen["low"], seen["high"]
-    what = conditions.BAD[seen["name"]].capitalize()
+    what = clauses.BAD[seen["name"]].capitalize()
     if seen["name"] == SLOW:
         what += f" (over {(facts.terms.objective_us or 0) / 1_000:g} ms)"
     digits = figures.places(100 * (high - low))

@@ -12,8 +12,9 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from ml_pipeline import __version__
+from ml_pipeline.apps.abtests import figures
 from ml_pipeline.apps.abtests.models import ABTest
-from ml_pipeline.apps.abtests.report import charts, conditions, explained, facts, figures, sentences
+from ml_pipeline.apps.abtests.report import charts, conditions, explained, facts, sentences
 from ml_pipeline.apps.abtests.report.charts import Share
 from ml_pipeline.apps.abtests.report.facts import ArmFacts, ChallengerFacts, Facts
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml_pipeline.apps.abtests.report import figures
+from ml_pipeline.apps.abtests import figures
 
 _LOG_BEST, _LOG_WORST = math.log(100 / 99), math.log(100)
 
@@ -114,23 +114,24 @@ def _log_loss(_: Mapping[str, Any]) -> Scale:
 
 
 def _absolute_error(metric: Mapping[str, Any]) -> Scale:
-    cap = metric["cap"]
     meaning = (
-        "How far answers are from the true values, in the unit of these (absolute error). Less is better. An error of "
-        f"{figures.plain(cap)} or more counts as {figures.plain(cap)}."
+        "How far answers are from the true values, in the unit of these (absolute error). Less is better. An error"
     )
-    frame = "the mean absolute error is {}"
-    return Scale("Mean absolute error", meaning, cap, 0.0, frame, "lower", "higher", "absolute error")
+    return _error("absolute error", meaning, metric["cap"])
 
 
 def _squared_error(metric: Mapping[str, Any]) -> Scale:
-    cap = metric["cap"]
     meaning = (
         "The square of how far answers are from the true values, in the square of their unit (squared error). Less is "
-        f"better. A square of {figures.plain(cap)} or more counts as {figures.plain(cap)}."
+        "better. A square"
     )
-    frame = "the mean squared error is {}"
-    return Scale("Mean squared error", meaning, cap, 0.0, frame, "lower", "higher", "squared error")
+    return _error("squared error", meaning, metric["cap"])
+
+
+def _error(name: str, meaning: str, cap: float) -> Scale:
+    shown = figures.plain(cap)
+    capped = f"{meaning} of {shown} or more counts as {shown}."
+    return Scale(f"Mean {name}", capped, cap, 0.0, f"the mean {name} is {{}}", "lower", "higher", name)
 
 
 def _reward(metric: Mapping[str, Any]) -> Scale:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
+from ml_pipeline.apps.abtests import clauses, figures
 from ml_pipeline.apps.abtests.models import Result
-from ml_pipeline.apps.abtests.report import conditions, figures
+from ml_pipeline.apps.abtests.report import conditions
 from ml_pipeline.apps.abtests.report.facts import ChallengerFacts, Facts
 
 
@@ -186,7 +187,7 @@ def _harmful(facts: Facts) -> Lead:
 def withdrawn(facts: Facts, one: ChallengerFacts) -> str:
     """When and why a challenger left."""
     left = one.arm.withdrawal or {}
-    why = " and ".join(conditions.alarm(gate) for gate in left["gates"])
+    why = " and ".join(clauses.alarm(gate) for gate in left["gates"])
     return (
         f"On {figures.moment(facts.after(left['elapsed_s']))}, after {figures.counted(left['units'], 'unit')} and "
         f"{figures.counted(left['observations'], 'label')} of all arms, {one.name} was withdrawn, because {why}."

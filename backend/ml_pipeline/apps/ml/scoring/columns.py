@@ -59,3 +59,11 @@ def content(texts: pa.Array) -> pa.Buffer:
         return pa.py_buffer(b"")
     places = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return data.slice(int(places[0]), int(places[-1] - places[0]))
+
+
+def streamed(batch: pa.RecordBatch, *, compression: str | None = None) -> bytes:
+    """The rows as a stream of Arrow."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from ml_pipeline.apps.ml.scoring import cuts, dialects, ids
+from ml_pipeline.apps.ml.scoring import columns, cuts, dialects, ids
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.apps.ml.scoring.rejections import Rejection
@@ -71,18 +71,10 @@ def _of_group(
             if number > after:
                 # Text that is not UTF-8 is found here, rather than in some column of some process.
                 batch.validate(full=True)
-                yield Cut(number, first_row, len(batch), first_row, 0, len(batch)), streamed(batch)
+                yield Cut(number, first_row, len(batch), first_row, 0, len(batch)), columns.streamed(batch)
             number, first_row = number + 1, first_row + len(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise MalformedInput(f"The file's row group {group} cannot be read: {str(error)[:200]}") from None
-
-
-def streamed(batch: pa.RecordBatch) -> bytes:
-    """The rows as a stream of Arrow."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
 
 
 class Chunk:
@@ -128,8 +120,8 @@ def written(chunk: Any, places: Places, answers: Mapping[str, pa.Array]) -> byte
     else:
         read = chunk.read(chunk.dialect.header)
         at, its = pa.array(np.searchsorted(read.places, places)), read.columns
-    columns = {name: column.take(at) for name, column in its.items()}
-    return streamed(pa.RecordBatch.from_pydict({**columns, **answers}))
+    kept = {name: column.take(at) for name, column in its.items()}
+    return columns.streamed(pa.RecordBatch.from_pydict({**kept, **answers}))
 
 
 def _opened(path: Path) -> Any:
