@@ -65,6 +65,22 @@ def fill(row: Any, texts: Texts, **values: Any) -> Any:
     return row
 
 
+def terms(number: int) -> dict[str, Any]:
+    """What a test that runs was started with, and what it has come to."""
+    from ml_pipeline.stats.courses import Course
+    from ml_pipeline.stats.plans import Plan
+
+    numbers = {"alpha": 0.05, "harm_alpha": 0.01, "margin": 0.0, "min_labels": 0, "min_time_s": 0.0}
+    return {
+        "metric": {"name": "accuracy", "cap": None, "low": None, "high": None},
+        "plan": {**numbers, "max_labels": None, "max_time_s": None, "weights": [1, 1], "guardrails": []},
+        "promotes": True,
+        "salt": f"{number:064x}",
+        "course": Course(Plan()).state(),
+        "certificate": None,
+    }
+
+
 def make(number: int, texts: Texts) -> dict[str, Any]:
     """One row of each model; the keys are the models' labels."""
     from django.contrib.admin.models import LogEntry
@@ -72,6 +88,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     from django.contrib.contenttypes.models import ContentType
     from django.utils import timezone
 
+    from ml_pipeline.apps.abtests.models import ABTest, Arm
     from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
     from ml_pipeline.apps.endpoints import models
     from ml_pipeline.apps.events.models import Event
@@ -90,6 +107,12 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     endpoint = fill(models.Endpoint(team=team, created_at=now), texts, settings={"redact": [ALL[:100]]}, **name)
     algorithm = models.MLAlgorithm(parent_endpoint=endpoint, created_at=now)
     fill(algorithm, texts, artifact_digest=real.artifact_digest, content_digest=digest, signature=signature, serves={})
+    other = fill(
+        models.MLAlgorithm(parent_endpoint=endpoint, created_at=now),
+        texts,
+        **{"artifact_digest": real.artifact_digest, "content_digest": f"{number:063x}f", "signature": signature},
+        serves={},
+    )
     tag = fill(models.AlgorithmTag(parent_mlalgorithm=algorithm), texts)
     alias = fill(models.EndpointAlias(parent_endpoint=endpoint, parent_mlalgorithm=algorithm, created_at=now), texts)
     step = models.MLAlgorithmStatus(
@@ -101,13 +124,16 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     data = json.dumps({ALL: ALL})
     fill(request, texts, input_data=data, full_response=data)
     feedback = fill(models.Feedback(request_id=request.pk, created_at=now), texts)
+    abtest = fill(ABTest(parent_endpoint=endpoint, running_of=endpoint, created_at=now), texts, **terms(number))
+    for place, one in enumerate((algorithm, other)):
+        Arm.objects.create(test=abtest, number=place, parent_mlalgorithm=one, weight=1.0)
     # What the first page of the admin lists as the latest.
     kind = ContentType.objects.get_for_model(User)
     superuser = User.objects.get(is_superuser=True)
     entry = LogEntry(user=superuser, content_type=kind, object_id=str(person.pk), action_flag=2, change_message=ALL)
     entry.object_repr = ALL[:200]
     entry.save()
-    made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback)
+    made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 
@@ -136,6 +162,7 @@ def main() -> None:
             "team": row["accounts.team"].name,
             "username": row["auth.user"].username,
             "key": row["accounts.apikey"].pk,
+            "abtest": row["abtests.abtest"].pk,
         }
         for row in rows
     ]

@@ -36,6 +36,7 @@ NAMES = {
     "teams": "team",
     "members": "username",
     "keys": "key",
+    "abtests": "abtest",
 }
 # What a stranger writes into a link that he sends.
 REFLECTING = (
