@@ -21,7 +21,7 @@ from people import PERSON
 from servers import free_port
 
 # Patience, for a machine that is busy: the first start registers three algorithms.
-START_S = 180
+START_S = 600
 
 
 @pytest.fixture

@@ -99,6 +99,8 @@ CELLS = st.one_of(
 @example([("-1\n", "1", "1")], ",", "\n", csv.QUOTE_MINIMAL)
 @example([('-1"', "1", "1")], ",", "\n", csv.QUOTE_MINIMAL)
 @example([("-1", "-x", "-3")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("", "-", "1")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("-", "1", "=")], ",", "\n", csv.QUOTE_ALL)
 def test_no_cell_is_a_formula_and_numbers_stay(
     table: list[tuple[str, ...]], delimiter: str, ending: str, quoting: Any
 ) -> None:

@@ -88,7 +88,9 @@ def _may_run(content: bytes, delimiter: bytes) -> bool:
     edge, its = b"\n" + re.escape(delimiter), b"[" + b"".join(map(re.escape, starts)) + b"]"
     # A number to the end of its cell, with quotes or without.
     number = _NUMBER.encode() + b"%s(?:[" + edge + rb"]|\Z)"
-    plain = rb"(?:\A|[" + edge + b"])(?!" + number % b"" + b")" + its
+    # Without quotes the delimiter ends the cell, although a number may have it for its decimal point.
+    bare = number.replace(b"[.,]", b"[.]") if delimiter == b"," else number
+    plain = rb"(?:\A|[" + edge + b"])(?!" + bare % b"" + b")" + its
     formula = plain + b'|"(?!' + number % b'"' + b")" + its
     return re.search(formula, content) is not None
 
