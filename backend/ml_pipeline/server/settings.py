@@ -51,6 +51,7 @@ for _module in (mysql, postgresql):
 
 INSTALLED_APPS = [
     "ml_pipeline.server",
+    "ml_pipeline.apps.batches",
     "ml_pipeline.apps.predictions",
     "ml_pipeline.apps.abtests",
     "ml_pipeline.apps.endpoints",
@@ -131,6 +132,10 @@ STORAGES = {
     "bundles": {
         "BACKEND": "ml_pipeline.apps.endpoints.storages.DurableFileSystemStorage",
         "OPTIONS": {"location": HOME / "artifacts", "allow_overwrite": True},
+    },
+    "batches": {
+        "BACKEND": "ml_pipeline.apps.endpoints.storages.DurableFileSystemStorage",
+        "OPTIONS": {"location": HOME / "batches", "allow_overwrite": True},
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }

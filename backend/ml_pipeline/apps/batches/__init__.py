@@ -1,0 +1,1 @@
+"""Batch prediction: files of rows, scored as jobs in the background."""

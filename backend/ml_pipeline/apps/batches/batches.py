@@ -1,0 +1,77 @@
+"""Batch jobs: asked for, cancelled; every change of one that a person makes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from django.core.files.base import File
+from django.db import transaction
+from django.utils import timezone
+
+from ml_pipeline.apps.batches import files
+from ml_pipeline.apps.batches.models import OVER, BatchJob, Format, State
+from ml_pipeline.apps.endpoints import changes
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+from ml_pipeline.apps.jobs import jobs
+from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.errors import Conflict
+
+# The kind of the jobs that score; one a batch, its subject the batch's id.
+SCORING = "batch"
+
+
+class Asked(NamedTuple):
+    """What is wanted of a file. `encoding` is empty where none was declared."""
+
+    file_name: str
+    input_format: Format
+    output_format: Format
+    encoding: str = ""
+    probabilities: bool = False
+    log_requests: bool = True
+
+
+def create(content: File[Any], algorithm: MLAlgorithm, asked: Asked, *, actor: str, key_id: int | None) -> BatchJob:
+    """A job that scores the rows of `content` by `algorithm`. When this returns, file and job are stored."""
+    uid = uuid4()
+    name = files.storage().save(files.input_name(uid), content)
+    try:
+        with transaction.atomic():
+            job = BatchJob.objects.create(
+                uid=uid,
+                parent_endpoint=algorithm.parent_endpoint,
+                parent_mlalgorithm=algorithm,
+                digest=algorithm.artifact_digest,
+                # The one that answers online, so that no label differs; taken apart it is the faster one, too.
+                runtime=algorithm.runtime,
+                created_by=actor,
+                key_id=key_id,
+                created_at=timezone.now(),
+                input_bytes=content.size,
+                **asked._asdict(),
+            )
+            jobs.ask(SCORING, str(job.pk))
+            changes.record("batch.created", job, algorithm.parent_endpoint, actor=actor, batch=job.pk)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.storage().delete(name)
+        raise
+    return job
+
+
+def cancel(job_id: int, *, actor: str) -> BatchJob:
+    """The job, which goes no further; its files are removed. Raises Conflict where it succeeded or failed already."""
+    with transaction.atomic():
+        job = BatchJob.objects.select_for_update().get(pk=job_id)
+        if job.state == State.CANCELLED:
+            return job
+        if job.state in OVER:
+            raise Conflict(f"The batch {job.pk} has {job.state} already.")
+        BatchJob.objects.filter(pk=job.pk).update(state=State.CANCELLED, ended_at=DatabaseNow())
+        # Whoever works on it finds out with what it changes next; the files are removed by a job as well.
+        jobs.ask(SCORING, str(job.pk))
+        changes.record("batch.cancelled", job, job.parent_endpoint, actor=actor, batch=job.pk)
+    job.refresh_from_db()
+    return job
