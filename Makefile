@@ -48,7 +48,7 @@ test-long: .venv/dev-installed
 
 # The algorithms are trained and registered once for both.
 test-all: .venv/dev-installed
-	$(BIN)/pytest -m 'not services'
+	$(BIN)/pytest -m 'not services' --durations=60
 
 test-services: .venv/services-installed
 	$(BIN)/pytest -m services
