@@ -39,7 +39,9 @@ LONG = (
     "tests/abtests/test_a_decision_is_made_once",
     "tests/abtests/test_a_killed_self_test_",
     "tests/abtests/test_a_test_begins_when_its_arms_are_loaded",
+    "tests/abtests/test_a_test_is_logged_alike_on_every_database",
     "tests/abtests/test_a_worker_killed_while_it_promotes_",
+    "tests/abtests/test_commands_on_tests_do_what_the_client_does",
     "tests/abtests/test_stops_at_once_over_http_",
     "tests/abtests/test_the_status_of_a_large_test_",
     "tests/abtests/test_three_hundred_tests_",
@@ -49,8 +51,13 @@ LONG = (
     "tests/accounts/test_a_use_of_a_key_is_written_in_half_a_minute",
     "tests/accounts/test_every_change_is_in_the_audit",
     "tests/accounts/test_no_query_reaches_more_than_its_filter",
+    "tests/accounts/test_passwords_are_not_guessed",
+    "tests/accounts/test_people_come_by_openid_connect",
     "tests/accounts/test_what_ends_ends_in_every_process",
     "tests/client/test_a_change_is_waited_for_by_client_and_command",
+    "tests/client/test_a_command_registers_and_promotes",
+    "tests/client/test_a_csv_is_read_by_the_signature",
+    "tests/client/test_an_algorithm_is_registered_from_whatever_holds_it",
     "tests/docs/test_the_client_guide_",
     "tests/docs/test_the_models_guide_",
     "tests/docs/test_the_readme_works_by_copy_and_paste",
@@ -62,6 +69,8 @@ LONG = (
     "tests/ml/isolation/",
     "tests/ml/test_a_compiled_classifier_answers_as_the_notebook",
     "tests/ml/test_a_costly_onnx_model_is_served_apart",
+    "tests/ml/test_compiled_models_keep_names_types_and_tasks",
+    "tests/predictions/test_a_bundle_that_was_altered_serves_nothing",
     "tests/predictions/test_a_change_is_waited_for_until_every_process_serves_it",
     "tests/predictions/test_a_failing_algorithm_harms_nobody",
     "tests/predictions/test_a_killed_prune_is_finished",
@@ -71,8 +80,10 @@ LONG = (
     "tests/predictions/test_keys_and_routes_wait_for_no_load",
     "tests/predictions/test_serving_processes_come_and_go_on_postgresql",
     "tests/predictions/test_what_is_pruned_is_in",
+    "tests/research/test_the_same_seed_gives_the_same_predictions",
     "tests/scoring/test_chunks_are_scored_by_several_processes.py::test_a_process_that_stops_",
     "tests/server/test_a_server_that_stops_says_so_before_it_stops_listening",
+    "tests/server/test_every_database_keeps_and_compares_alike",
     "tests/server/test_slow_clients_",
     "tests/server/test_the_command_line_says_what_is_wrong",
     "tests/stats/test_a_promotion_by_wins_and_losses_is_rarely_false",
@@ -81,17 +92,25 @@ LONG = (
     "tests/uploads/",
 )
 
+# Fixtures that take a minute, once a test run.
+NEEDED = {"bundles", "prepared_home"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="tests of many repetitions do all of them")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         # What holds on SQLite is tried on PostgreSQL as well, each time with a database to fill.
         if item.nodeid.startswith(LONG) or "[postgresql" in item.nodeid:
             item.add_marker(pytest.mark.long)
+    yield
+    # One process trains what most of those that are left need; the others do meanwhile what needs none of it.
+    needing = {item.path for item in items if NEEDED & set(getattr(item, "fixturenames", ()))}
+    first = next((item.path for item in items if item.path in needing), None)
+    items.sort(key=lambda item: (item.path != first, item.path in needing))
 
 
 def pytest_unconfigure() -> None:
