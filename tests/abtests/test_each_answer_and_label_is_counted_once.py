@@ -129,6 +129,20 @@ def test_a_transaction_counts_no_more_than_so_many() -> None:
         assert more == (expected != (450, 450))
 
 
+def test_labels_wait_for_the_answers_before_them_alone() -> None:
+    test = started()
+    told(answered(test, ["yes"] * 250), "yes")
+    bound, more = None, True
+    while more:
+        # More than a transaction counts comes in with each.
+        answered(test, ["yes"] * 250)
+        with transaction.atomic():
+            standing = standings.locked(test.pk)
+            bound = bound or counting.newest(standing)
+            more = counting.fold(standing, bound)
+    assert counts(standing.test) == (500, 250)
+
+
 def test_what_is_rolled_back_is_counted_again() -> None:
     test = started()
     told(answered(test, ["yes"] * 30), "yes")

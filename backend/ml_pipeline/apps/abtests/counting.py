@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -34,13 +34,16 @@ LOOK_S, LOOK_AT_MOST_S = 1.0, 5.0
 # How long what was under way when a test ended may come in, to be cleared away.
 LINGER = timedelta(seconds=60)
 _one_at_a_time = threading.Lock()
+# Of looks of this process that went on for too long, by test. Another one that goes on begins with a newer bound.
+_left: dict[int, Bound] = {}
 
 
 class Bound(NamedTuple):
-    """The newest rows of answers and labels that are to be counted."""
+    """The newest rows of answers and labels that are to be counted, as of a moment."""
 
     answers: int
     labels: int
+    moment: datetime
 
 
 class _Taken(NamedTuple):
@@ -51,21 +54,27 @@ class _Taken(NamedTuple):
 
 
 def work(lease: Lease) -> float | None:
-    """Counts what there is of the test that the lease is for, and says when to look again; None once it is over."""
+    """Counts what there is of the test that the lease is for, and says when to look again; None once it is over.
+
+    What comes in meanwhile is the next look's: else labels, which wait for the answers before them, would wait for all.
+    """
     test_id, begun = int(lease.subject), time.monotonic()
+    bound = _left.pop(test_id, None)
     while True:
         with _turn():
             with lease.held():
                 # From now on nobody else writes; the wait before that was not ours to give back.
                 started = time.monotonic()
                 standing = standings.locked(test_id)
-                is_more = fold(standing)
+                bound = bound or newest(standing)
+                is_more = fold(standing, bound)
             if is_more:
                 give_way(time.monotonic() - started)
         if not is_more:
             ended = standing.test.ended_at
             return None if ended is not None and ended + LINGER < standing.moment else LOOK_S
         if time.monotonic() - begun > LOOK_AT_MOST_S:
+            _left[test_id] = bound
             return 0.0
 
 
@@ -85,14 +94,14 @@ def give_way(took_s: float) -> None:
         time.sleep(took_s)
 
 
-def newest(test_id: int) -> Bound:
-    """What there is to count at this moment."""
+def newest(standing: Standing) -> Bound:
+    """What there is to count now. Belongs in the transaction in which the standing is locked."""
     # Labels first: what they are of is there already.
     labels, answers = (
-        model.objects.filter(test_id=test_id).aggregate(last=Max("id"))["last"] or 0
+        model.objects.filter(test_id=standing.test.pk).aggregate(last=Max("id"))["last"] or 0
         for model in (UncountedLabel, UncountedAnswers)
     )
-    return Bound(answers, labels)
+    return Bound(answers, labels, standing.moment)
 
 
 def fold(standing: Standing, bound: Bound | None = None) -> bool:
@@ -109,7 +118,7 @@ def fold(standing: Standing, bound: Bound | None = None) -> bool:
         _count_answers(standing, taken.answers)
     _count_labels(standing, taken.labels)
     if standing.is_running and not taken.is_more:
-        verdicts.look(standing, is_caught_up=True)
+        verdicts.look(standing, counted_until=standing.moment if bound is None else bound.moment)
     is_moved = standing.is_running and bool(taken.answers or taken.labels)
     if is_moved or standing.test.is_corrected != before:
         standing.save()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.db import transaction
 
 from ml_pipeline.apps.abtests import counting, standings, verdicts
+from ml_pipeline.apps.abtests.counting import Bound
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithmStatus
 
@@ -24,14 +25,15 @@ def stop(test: ABTest, *, actor: str, reason: str = "") -> Stopped:
 
     Whoever has the evidence is promoted, else the champion stays. A test that is over stays as it is.
     """
-    # What comes in meanwhile is not waited for.
-    bound = counting.newest(test.pk)
+    bound: Bound | None = None
     while True:
         with transaction.atomic():
             begun = time.monotonic()
             standing = standings.locked(test.pk)
             if not standing.is_running:
                 return Stopped(standing.test, False)
+            # What comes in meanwhile is not waited for.
+            bound = bound or counting.newest(standing)
             if not counting.fold(standing, bound):
                 # The rule itself may just have ended it.
                 if standing.is_running:

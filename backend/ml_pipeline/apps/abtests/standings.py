@@ -31,11 +31,13 @@ class Standing:
         """Whether nothing has ended the test yet."""
         return self.test.state == State.RUNNING
 
-    def elapsed_s(self, *, is_caught_up: bool) -> float:
-        """Seconds since the start; as long as there is more to count, the maximum is not reached."""
+    def elapsed_s(self, *, counted_until: datetime | None) -> float:
+        """Seconds since the start. The maximum is reached once all was counted until then; None where there is more."""
         elapsed_s = (self.moment - self.test.created_at).total_seconds()
         maximum_s = self.tally.terms.plan.max_time_s
-        if is_caught_up or maximum_s is None:
+        if maximum_s is None:
+            return elapsed_s
+        if counted_until is not None and (counted_until - self.test.created_at).total_seconds() >= maximum_s:
             return elapsed_s
         return min(elapsed_s, math.nextafter(maximum_s, 0.0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 from ml_pipeline.apps.abtests import certificates, clauses, outlook
 from ml_pipeline.apps.abtests.models import Result, State
@@ -13,9 +14,9 @@ from ml_pipeline.apps.events import revisions
 from ml_pipeline.stats.decisions import Decision, Gate, Outcome
 
 
-def look(standing: Standing, *, is_caught_up: bool = False) -> bool:
+def look(standing: Standing, *, counted_until: datetime | None = None) -> bool:
     """Whether the test is over, after what the rule says now was done."""
-    elapsed_s = standing.elapsed_s(is_caught_up=is_caught_up)
+    elapsed_s = standing.elapsed_s(counted_until=counted_until)
     decision = _decided(standing, elapsed_s, is_stopped=False)
     if decision.outcome is Outcome.UNDECIDED:
         return False
@@ -25,14 +26,14 @@ def look(standing: Standing, *, is_caught_up: bool = False) -> bool:
 
 def stop(standing: Standing, *, actor: str, reason: str) -> None:
     """The test is over: whoever has the evidence is promoted, else the champion stays."""
-    elapsed_s = standing.elapsed_s(is_caught_up=True)
+    elapsed_s = standing.elapsed_s(counted_until=standing.moment)
     decision = _decided(standing, elapsed_s, is_stopped=True)
     _end(standing, decision, elapsed_s, actor=actor, is_stopped=True, reason=reason)
 
 
 def roll_back(standing: Standing, *, actor: str, reason: str) -> MLAlgorithmStatus:
     """The test is over and its champion in production, whatever the evidence: its step into production."""
-    elapsed_s = standing.elapsed_s(is_caught_up=True)
+    elapsed_s = standing.elapsed_s(counted_until=standing.moment)
     gates = standing.tally.course.decision(elapsed_s, is_stopped=True).gates
     stay = Decision(Outcome.STAY, None, gates)
     return _end(standing, stay, elapsed_s, actor=actor, is_stopped=True, reason=reason, result=Result.ROLLED_BACK)
