@@ -20,7 +20,7 @@ from people import as_rows, held_out_people
 
 from ml_pipeline.apps.ml import loader
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.scoring import ids, jobs, logged, parquet, records, written
+from ml_pipeline.apps.ml.scoring import groups, ids, jobs, logged, parquet, records, streams, written
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.dialects import Dialect
 from ml_pipeline.apps.ml.scoring.scorer import Scorer
@@ -216,7 +216,7 @@ def test_a_decimal_of_parquet_is_the_number_of_its_digits(tmp_path: Path) -> Non
     prices = pa.array([Decimal("0.30"), None, Decimal("-2.00"), Decimal("1.1e20")], pa.decimal128(25, 2))
     pa.parquet.write_table(pa.table({"price": prices}), path)
     ((cut, body),) = parquet.contents(path)
-    chunk = parquet.Chunk(body, cut)
+    chunk = streams.Chunk(body, cut)
     assert chunk.read(["price"]).columns["price"].to_pylist() == [0.3, None, -2.0, 1.1e20]
     assert chunk.texts(np.arange(4))[0].to_pylist() == ["0.30", None, "-2.00", "110000000000000000000.00"]
 
@@ -236,7 +236,7 @@ def test_parquet_of_more_rows_than_there_are_ids_is_refused(tmp_path: Path, monk
     pa.parquet.write_table(pa.table({"age": [1, 2, 3]}), path)
     monkeypatch.setattr(ids, "MAX_ROWS", 2)
     with pytest.raises(MalformedInput, match="more than 2 rows"):
-        parquet.header(path)
+        groups.outline(groups.opened(path), 10)
 
 
 def test_a_nul_in_a_text_of_parquet_is_a_rejected_row(forest: Bundle, tmp_path: Path) -> None:
@@ -250,6 +250,56 @@ def test_a_nul_in_a_text_of_parquet_is_a_rejected_row(forest: Bundle, tmp_path: 
         assert made.answered == 2
         assert [(one.row, one.line, one.reason) for one in made.rejected] == [(1, 0, "expected text, got a NUL in it")]
         assert b"\0" not in made.output
+
+
+TIMES = (
+    pa.date32(),
+    pa.date64(),
+    pa.timestamp("s"),
+    pa.timestamp("ms"),
+    pa.timestamp("us"),
+    pa.timestamp("us", "Europe/Warsaw"),
+    pa.timestamp("s", "+01:00"),
+)
+
+
+@pytest.mark.parametrize("kind", TIMES, ids=str)
+@pytest.mark.parametrize("column", ["age", "note"])
+def test_a_time_of_no_year_is_a_rejected_row(forest: Bundle, tmp_path: Path, kind: pa.DataType, column: str) -> None:
+    path = tmp_path / "rows.parquet"
+    # Seconds are kept as milliseconds.
+    most = 2**30 if kind == pa.date32() else 2**62 // (1_000 if "[s" in str(kind) else 1)
+    numbers = np.array([0, most, -most, 1], dtype=np.int32 if kind == pa.date32() else np.int64)
+    table = pa.Table.from_pandas(held_out_people().head(4), preserve_index=False)
+    table = table.drop_columns("age") if column == "age" else table
+    table = table.append_column(column, pa.array(numbers, mask=np.array([0, 0, 0, 1], dtype=np.bool_)).view(kind))
+    pa.parquet.write_table(table, path)
+    ((cut, body),) = parquet.contents(path)
+    read = streams.Chunk(body, cut).read(["sex"])
+    reason = "expected a date of the years 1 to 9999, got one beyond"
+    assert [(one.row, one.field, one.reason) for one in read.rejected] == [(1, column, reason), (2, column, reason)]
+    made = Scorer(scorers.terms(forest, parquet.header(path), input="parquet")).score(body, cut)
+    if column == "note":
+        assert (made.answered, len(made.rejected)) == (2, 2)
+        return
+    # A date is no age, and nothing may be.
+    assert [one.row for one in made.rejected] == [0, 1, 2]
+    assert made.rejected[0].reason.startswith("expected")
+
+
+def test_a_decimal_beyond_what_a_model_takes_is_a_rejected_row(forest: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    table = pa.Table.from_pandas(held_out_people().head(3), preserve_index=False)
+    for kind, most in (
+        (pa.decimal128(38, 0), "9" * 38),
+        (pa.decimal256(76, 0), "9" * 76),
+        (pa.decimal256(76, 2), "-1e70"),
+    ):
+        ages = pa.array([Decimal(30), Decimal(most), Decimal(40)], kind)
+        pa.parquet.write_table(table.set_column(0, "age", ages), path)
+        ((cut, body),) = parquet.contents(path)
+        made = Scorer(scorers.terms(forest, parquet.header(path), input="parquet")).score(body, cut)
+        assert (made.answered, [(one.row, one.field) for one in made.rejected]) == (2, [(1, "age")])
 
 
 def test_ids_rise_with_rows_and_are_a_jobs_own() -> None:

@@ -35,7 +35,41 @@ class Reply(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """The first message to the reader of a Parquet file: chunks of at most `rows` rows, those behind number `after`.
+
+    With None for `after` only the file's outline is asked for. For the limits and the parent see `Beginning`.
+    """
+
+    path: str
+    rows: int
+    after: int | None
+    limits: dict[str, int | None]
+    parent_pid: int
+
+
+class Outline(msgspec.Struct, frozen=True, tag=True):
+    """What a Parquet file says of itself: its columns, and of each row group its rows and how many are a chunk."""
+
+    header: tuple[str, ...]
+    groups: tuple[tuple[int, int], ...]
+
+
+class Piece(msgspec.Struct, frozen=True, tag=True):
+    """The rows of the file's next chunk as a stream of Arrow, or nothing where it is passed over."""
+
+    content: bytes | None
+
+
+class Refusal(msgspec.Struct, frozen=True, tag=True):
+    """Why the file is refused."""
+
+    message: str
+
+
 encode = msgspec.msgpack.Encoder().encode
 beginning = msgspec.msgpack.Decoder(Beginning).decode
 order = msgspec.msgpack.Decoder(Order).decode
 reply = msgspec.msgpack.Decoder(Reply).decode
+reading = msgspec.msgpack.Decoder(Reading).decode
+told = msgspec.msgpack.Decoder(Outline | Piece | Refusal).decode

@@ -1,157 +1,145 @@
-"""Parquet: a file's rows in chunks, each carried as a stream of Arrow; and chunks written that way."""
+"""Parquet: what a file has, and its rows in chunks. It is decoded by a process of its own under limits (see `reader`).
+
+The process that asks takes no more than a chunk at once, of bounded size, and looks into none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet
+import msgspec
 
-from ml_pipeline.apps.ml.scoring import columns, cuts, dialects, ids
+from ml_pipeline.apps.ml.isolation import limits
+from ml_pipeline.apps.ml.isolation.limits import Limits
+from ml_pipeline.apps.ml.scoring import cuts, dialects, ids, messages
+from ml_pipeline.apps.ml.scoring.channels import BrokenMessage, Channel
 from ml_pipeline.apps.ml.scoring.cuts import Cut
-from ml_pipeline.apps.ml.scoring.records import Places
-from ml_pipeline.apps.ml.scoring.rejections import Rejection
-from ml_pipeline.apps.ml.scoring.tables import Table
+from ml_pipeline.apps.ml.scoring.messages import Outline, Piece, Reading, Refusal
 from ml_pipeline.errors import MalformedInput
 
-# Of rows that are together in the file, uncompressed.
-MAX_GROUP_BYTES = 1_000_000_000
-_KINDS = (
-    pa.types.is_integer,
-    pa.types.is_floating,
-    pa.types.is_boolean,
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_date,
-    pa.types.is_timestamp,
-    pa.types.is_decimal,
-    pa.types.is_null,
-)
+_READER = "ml_pipeline.apps.ml.scoring.reader"
+# Beside its libraries, of which it has no more than some 60 MB in memory.
+ALLOWED = Limits(memory_bytes=300_000_000, cpu_s=None, file_bytes=0, nice=0)
+# For what the file says of itself, and for each chunk; most of the first goes to imports on a busy machine.
+DEADLINE_S = 30.0
+# Of a message from that process, whatever made it send that.
+MAX_MESSAGE_BYTES = 40_000_000
+# One thread and what the system allocates: others reserve more addresses than the process may have.
+_ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "ARROW_IO_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+def outline(path: Path, *, rows: int = cuts.ROWS, deadline_s: float = DEADLINE_S) -> Outline:
+    """The file's columns and row groups, from what it says of itself: a child process reads that and ends.
+
+    Raises MalformedInput for what is no Parquet of plain columns, in groups of bearable number and size.
+    """
+    with _Reader(path, rows, None, deadline_s) as reader:
+        return reader.outline
 
 
 def header(path: Path) -> tuple[str, ...]:
-    """The file's columns. Raises MalformedInput for what is no Parquet of plain columns in groups of bearable size."""
-    with _opened(path) as file:
-        fields = [(field.name, _value_type(field.type)) for field in file.schema_arrow]
-        dialects.check_header([name for name, _ in fields])
-        for name, kind in fields:
-            if not any(fits(kind) for fits in _KINDS):
-                raise MalformedInput(f"The column {name[:60]!r} is of {kind}, which has no cells that CSV could show.")
-            _check_zone(name, kind)
-        if file.metadata.num_rows > ids.MAX_ROWS:
-            raise MalformedInput(f"The file has more than {ids.MAX_ROWS:,} rows.")
-        groups = [file.metadata.row_group(at).total_byte_size for at in range(file.metadata.num_row_groups)]
-        if max(groups, default=0) > MAX_GROUP_BYTES:
-            raise MalformedInput(f"The file has a row group of {max(groups):,} bytes; {MAX_GROUP_BYTES:,} is the most.")
-    return tuple(name for name, _ in fields)
+    """The file's columns. Raises as `outline`, of which it is a part."""
+    return outline(path).header
 
 
-def contents(path: Path, *, rows: int = cuts.ROWS, after: int = -1) -> Iterator[tuple[Cut, bytes]]:
-    """The chunks of the file whose numbers are above `after`, with their bytes. A chunk is of one row group."""
+def of_outline(about: Outline) -> Iterator[Cut]:
+    """All chunks of a file, each of one row group; made here, as they are asked for."""
     number, first_row = 0, 0
-    with _opened(path) as file:
-        for group in range(file.metadata.num_row_groups):
-            left = file.metadata.row_group(group).num_rows
-            count = -(-left // rows)
-            if number + count - 1 > after:
-                yield from _of_group(file, group, number, first_row, rows=rows, after=after)
-            number, first_row = number + count, first_row + left
+    for left, rows in about.groups:
+        for begin in range(0, left, rows):
+            count = min(rows, left - begin)
+            yield Cut(number, first_row, count, first_row, 0, count)
+            number, first_row = number + 1, first_row + count
 
 
-def _of_group(
-    file: Any, group: int, number: int, first_row: int, *, rows: int, after: int
+def contents(
+    path: Path, *, rows: int = cuts.ROWS, after: int = -1, deadline_s: float = DEADLINE_S
 ) -> Iterator[tuple[Cut, bytes]]:
-    try:
-        # One chunk after the other; the group itself is not kept.
-        for batch in file.iter_batches(rows, row_groups=[group], use_threads=False):
-            if number > after:
-                # Text that is not UTF-8 is found here, rather than in some column of some process.
-                batch.validate(full=True)
-                yield Cut(number, first_row, len(batch), first_row, 0, len(batch)), columns.streamed(batch)
-            number, first_row = number + 1, first_row + len(batch)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise MalformedInput(f"The file's row group {group} cannot be read: {str(error)[:200]}") from None
+    """The chunks of the file whose numbers are above `after`, each with its rows as a stream of Arrow.
+
+    A child process decodes them, one ahead of who takes them; it ends with the iteration, and with the thread that
+    began it. It has `deadline_s` for each. Raises MalformedInput as `outline` does, and for a group that is broken.
+    """
+    with _Reader(path, rows, after, deadline_s) as reader:
+        for cut in of_outline(reader.outline):
+            content = reader.piece()
+            if (content is None) != (cut.number <= after):
+                raise MalformedInput(_ENDED)
+            if content is not None:
+                yield cut, content
 
 
-class Chunk:
-    """A chunk of a Parquet file."""
-
-    def __init__(self, content: bytes, cut: Cut) -> None:
-        batch = pa.ipc.open_stream(content).read_next_batch()
-        self.columns = {name: _plain(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
-        self.cut = cut
-
-    def line(self, place: int) -> int:
-        """No row is in a line."""
-        return 0
-
-    def rejection(self, place: int, field: str, reason: str) -> Rejection:
-        """What is said of the chunk's row `place`."""
-        return Rejection(self.cut.first_row + place, 0, field, reason)
-
-    def read(self, names: Sequence[str]) -> Table:
-        """The columns `names` of all rows without a NUL in any text, of their types, decimals as float64."""
-        found = {name: _counted(self.columns[name]) for name in names}
-        broken = np.zeros(self.cut.rows, dtype=np.bool_)
-        # Of all columns: those that are carried through would be no CSV.
-        for column in self.columns.values():
-            if pa.types.is_string(column.type):
-                broken |= pc.match_substring(column, "\0").fill_null(False).to_numpy(zero_copy_only=False)
-        places = np.flatnonzero(~broken)
-        rejected = [self.rejection(at, "", "expected text, got a NUL in it") for at in np.flatnonzero(broken).tolist()]
-        if rejected:
-            found = {name: column.take(pa.array(places)) for name, column in found.items()}
-        return Table(found, places, rejected)
-
-    def texts(self, places: Places) -> list[pa.Array]:
-        """All columns of the rows at `places`, as CSV spells them."""
-        at = pa.array(places)
-        return [column.take(at).cast(pa.string()) for column in self.columns.values()]
+_ENDED = (
+    f"The file cannot be read: the process that did so ended or was late, as where a file is broken or what it says "
+    f"expands to more than {ALLOWED.memory_bytes:,} bytes."
+)
 
 
-def written(chunk: Any, places: Places, answers: Mapping[str, pa.Array]) -> bytes:
-    """The rows at `places` of a chunk of either kind, with their answers, as a stream of Arrow."""
-    if isinstance(chunk, Chunk):
-        at, its = pa.array(places), chunk.columns
-    else:
-        read = chunk.read(chunk.dialect.header)
-        at, its = pa.array(np.searchsorted(read.places, places)), read.columns
-    kept = {name: column.take(at) for name, column in its.items()}
-    return columns.streamed(pa.RecordBatch.from_pydict({**kept, **answers}))
+class _Reader:
+    """The handle to the child that reads one file: a context manager."""
 
+    def __init__(self, path: Path, rows: int, after: int | None, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", _READER, str(theirs.fileno())],
+                env={**limits.environment(), **_ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+            )
+        self._channel = Channel(ours, MAX_MESSAGE_BYTES)
+        self._asked = messages.encode(Reading(str(path.absolute()), rows, after, asdict(ALLOWED), os.getpid()))
 
-def _opened(path: Path) -> Any:
-    try:
-        return pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise MalformedInput(f"The file is not Parquet: {str(error)[:200]}") from None
-
-
-def _check_zone(name: str, kind: pa.DataType) -> None:
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
+    def __enter__(self) -> _Reader:
         try:
-            pa.array([0], kind).cast(pa.string())
-        except pa.ArrowInvalid:
-            raise MalformedInput(
-                f"The column {name[:60]!r} has the time zone {kind.tz[:60]!r}, which is unknown."
-            ) from None
+            self._channel.tell(self._asked)
+            self.outline = _checked(self._told())
+        except OSError:
+            self.__exit__()
+            raise MalformedInput(_ENDED) from None
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._channel.close()
+
+    def piece(self) -> bytes | None:
+        """The rows of the next chunk; None for one that is passed over."""
+        told = self._told()
+        if not isinstance(told, Piece):
+            raise MalformedInput(_ENDED)
+        return told.content
+
+    def _told(self) -> Outline | Piece:
+        try:
+            told: Outline | Piece | Refusal = messages.told(self._channel.received(time.monotonic() + self._deadline_s))
+        except (EOFError, OSError, BrokenMessage, msgspec.MsgspecError):
+            raise MalformedInput(_ENDED) from None
+        if isinstance(told, Refusal):
+            raise MalformedInput(told.message[:500])
+        return told
 
 
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    """The column without a dictionary, and texts of the one kind."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return column.cast(pa.string()) if pa.types.is_large_string(column.type) else column
-
-
-def _counted(column: pa.Array) -> pa.Array:
-    # By its digits: a cast from one to the other is not exact.
-    return column.cast(pa.string()).cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+def _checked(told: Outline | Piece) -> Outline:
+    """Raises MalformedInput where this is no file's outline: who reads hostile files may have been overcome by one."""
+    if not isinstance(told, Outline):
+        raise MalformedInput(_ENDED)
+    dialects.check_header(list(told.header))
+    if any(left < 0 or rows < 1 for left, rows in told.groups) or sum(one[0] for one in told.groups) > ids.MAX_ROWS:
+        raise MalformedInput(_ENDED)
+    return told

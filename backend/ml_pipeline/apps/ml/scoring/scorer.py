@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ml_pipeline.apps.ml.algorithm import Answers
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.scoring import bulk, columns, ids, logged, parquet, rejections, validation, written
+from ml_pipeline.apps.ml.scoring import bulk, columns, ids, logged, rejections, streams, validation, written
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.jobs import Scored, Terms, answer_names
 from ml_pipeline.apps.ml.scoring.records import Places
@@ -35,7 +35,7 @@ class Scorer:
         """What becomes of the chunk `cut`, whose bytes are `content`. Raises AlgorithmFailed."""
         terms, signature = self._terms, self._signature
         is_text = terms.input == "csv"
-        chunk: Any = Chunk(content, terms.dialect, cut) if is_text else parquet.Chunk(content, cut)
+        chunk: Any = Chunk(content, terms.dialect, cut) if is_text else streams.Chunk(content, cut)
         read = chunk.read(signature.names)
         inputs, kept, complaints = validation.checked(read.columns, signature, coerce=is_text)
         answers, answered, failed = self._algorithm.answers(inputs)
@@ -59,7 +59,7 @@ class Scorer:
     def _output(self, chunk: Any, places: Places, answers: Answers, digits: ids.Bytes) -> bytes:
         terms = self._terms
         if terms.output == "parquet":
-            return parquet.written(chunk, places, dict(zip(self.names, self._told(answers, digits), strict=True)))
+            return streams.written(chunk, places, dict(zip(self.names, self._told(answers, digits), strict=True)))
         cells = [_text(one) for one in self._told(answers, digits, delimiter=terms.delimiter)]
         if isinstance(chunk, Chunk):
             return bytes(written.rows(chunk, places, cells))
