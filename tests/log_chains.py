@@ -22,7 +22,7 @@ for writer, batches in groupby(JournalBatch.objects.order_by("writer", "seq"), l
             journal.Entry(
                 row.id.hex, row.parent_mlalgorithm_id, row.outcome, row.revision, row.input_data, row.full_response,
                 row.response, row.probability, row.latency_us, row.unit, row.key_id, journal.stamp(row.created_at),
-                row.test_id, row.arm,
+                row.test_id, row.arm, row.job_id,
             )
             for row in rows
         ]

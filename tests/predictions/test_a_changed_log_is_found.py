@@ -66,6 +66,7 @@ CHANGES = {
     "edited unit": edit(one, unit=None),
     "edited key": edit(one, key_id=2),
     "edited test": edit(one, test_id=2),
+    "edited batch job": edit(one, job_id=2),
     "edited arm": edit(one, arm=1),
     "edited time": edit(one, created_at=one.created_at + timedelta(microseconds=1)),
     "moved to another place": edit(one, position=7),

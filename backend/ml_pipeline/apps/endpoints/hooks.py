@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,6 +25,10 @@ OnRollback = Callable[[Endpoint, str, str], MLAlgorithmStatus | None]
 # Is given ids of tests, and says which of them are told rewards: numbers, whatever the algorithm answers.
 OfRewards = Callable[[Collection[int]], set[int]]
 
+# Is given a batch job's id, and says when it was made; None where there is no such job.
+OfBatches = Callable[[int], datetime | None]
+
+_of_batches: list[OfBatches] = []
 _of_rewards: list[OfRewards] = []
 _on_feedback: list[OnFeedback] = []
 _on_rollback: list[OnRollback] = []
@@ -42,6 +47,16 @@ def on_rollback(hook: OnRollback) -> None:
 def of_rewards(hook: OfRewards) -> None:
     """`hook` is asked from now on which tests are told rewards."""
     _of_rewards.append(hook)
+
+
+def of_batches(hook: OfBatches) -> None:
+    """`hook` is asked from now on when a batch job was made."""
+    _of_batches.append(hook)
+
+
+def batch_made_at(job_id: int) -> datetime | None:
+    """When the batch job with this id was made; None where there is none."""
+    return next((moment for hook in _of_batches if (moment := hook(job_id)) is not None), None)
 
 
 def rewarded(test_ids: Collection[int]) -> set[int]:

@@ -185,7 +185,8 @@ class MLRequest(models.Model):
     `input_data` and `full_response` are the exact JSON texts, so that a hash over them can be checked later on any
     database. `parent_mlalgorithm` has no constraint in the database, which would cost each insert a look-up:
     algorithms are never deleted. `latency_us` runs from the request's arrival in the service to the algorithm's
-    answer; the commit itself is not in it.
+    answer; the commit itself is not in it. `job_id` is the batch job's that asked, whose rows are found by their ids:
+    these begin with when it was made.
     """
 
     TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
@@ -197,6 +198,7 @@ class MLRequest(models.Model):
     )
     test_id = models.BigIntegerField(null=True)
     arm = models.SmallIntegerField(null=True)
+    job_id = models.BigIntegerField(null=True)
     outcome = models.CharField(max_length=32)
     revision = models.BigIntegerField()
     batch_id = models.BigIntegerField()

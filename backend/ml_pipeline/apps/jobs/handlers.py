@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ml_pipeline.apps.jobs.leases import Lease
@@ -12,21 +13,31 @@ if TYPE_CHECKING:
 # with what was done already, by this process or another, so whatever it changes it changes inside `lease.held()`.
 Handler = Callable[["Lease"], float | None]
 
-_handlers: dict[str, Handler] = {}
+
+class _Registered(NamedTuple):
+    handler: Handler
+    at_once: int | None
 
 
-def register(kind: str, handler: Handler) -> None:
-    """Jobs of `kind` are done by `handler` from now on."""
+_handlers: dict[str, _Registered] = {}
+
+
+def register(kind: str, handler: Handler, *, at_once: int | None = None) -> None:
+    """Jobs of `kind` are done by `handler` from now on, so many `at_once` in one worker: None for as many as it does.
+
+    Whose steps are long must leave room for others.
+    """
     if kind in _handlers:
         raise RuntimeError(f"two handlers for jobs of the kind {kind!r}")
-    _handlers[kind] = handler
+    _handlers[kind] = _Registered(handler, at_once)
 
 
-def kinds() -> list[str]:
-    """The kinds that this process can do."""
-    return sorted(_handlers)
+def kinds(busy: Collection[str] = ()) -> list[str]:
+    """The kinds that this process can do while it does jobs of the kinds `busy`, a kind for each job."""
+    counts = Counter(busy)
+    return sorted(kind for kind, one in _handlers.items() if one.at_once is None or counts[kind] < one.at_once)
 
 
 def of(kind: str) -> Handler:
     """What does jobs of `kind`."""
-    return _handlers[kind]
+    return _handlers[kind].handler

@@ -8,6 +8,7 @@ transactions is refused (fencing; M. Kleppmann, "How to do distributed locking",
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -40,10 +41,18 @@ class LeaseLost(Exception):
 class Lease:
     """The right to do `kind` for `subject`, until it is lost."""
 
-    def __init__(self, job_id: int, kind: str, subject: str, token: int, lease_s: float) -> None:
+    def __init__(
+        self, job_id: int, kind: str, subject: str, token: int, lease_s: float, stopped: threading.Event
+    ) -> None:
+        """`stopped` is set when the worker is told to stop."""
         self.kind, self.subject = kind, subject
-        self._lease_s = lease_s
+        self._lease_s, self._stopped = lease_s, stopped
         self._own = Job.objects.filter(pk=job_id, token=token)
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether the worker is to stop: a long step ends as soon as another worker can go on from there."""
+        return self._stopped.is_set()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -52,6 +61,10 @@ class Lease:
             if not self._own.select_for_update().exists():
                 raise LeaseLost(self)
             yield
+
+    def advance(self) -> None:
+        """There was progress: what failed before counts no more. Belongs in the block of `held`."""
+        self._own.filter(failures__gt=0).update(failures=0)
 
     def renew(self) -> None:
         """The lease lasts its time from now on. Raises LeaseLost.
@@ -91,8 +104,12 @@ class Lease:
                 self._own.update(**changes)
 
 
-def claim(kinds: Sequence[str], holder: str, lease_s: float = LEASE_S) -> Lease | None:
+def claim(
+    kinds: Sequence[str], holder: str, lease_s: float = LEASE_S, stopped: threading.Event | None = None
+) -> Lease | None:
     """The lease of a job of `kinds` that is due and that nobody holds, the longest due first; None where none is.
+
+    It tells whoever does the job when `stopped` is set.
 
     A job whose worker has not come back counts as failed once more; after MOST_FAILURES it is given up.
     """
@@ -117,7 +134,7 @@ def claim(kinds: Sequence[str], holder: str, lease_s: float = LEASE_S) -> Lease 
             ends = DatabaseNow() + timedelta(seconds=lease_s) if job.state == State.RUNNING else None
             Job.objects.filter(pk=pk).update(leased_until=ends)
             if job.state == State.RUNNING:
-                return Lease(pk, job.kind, job.subject, job.token, lease_s)
+                return Lease(pk, job.kind, job.subject, job.token, lease_s, stopped or threading.Event())
     return None
 
 

@@ -31,6 +31,8 @@ class Worker:
         self._lease_s, self._look_s = lease_s, look_s
         self._stopped, self._ended = threading.Event(), threading.Event()
         self._lock = threading.Lock()
+        # Those under way, and of them those that are not known to be lost.
+        self._doing: set[Lease] = set()
         self._held: set[Lease] = set()
         self._free = threading.Semaphore(AT_ONCE)
         self._reported = ""
@@ -53,6 +55,7 @@ class Worker:
                     self._stopped.wait(self._look_s)
                     continue
                 with self._lock:
+                    self._doing.add(lease)
                     self._held.add(lease)
                 pool.submit(self._do, lease).add_done_callback(self._done)
         self._ended.set()
@@ -61,7 +64,9 @@ class Worker:
 
     def _claimed(self) -> Lease | None:
         try:
-            lease = leases.claim(handlers.kinds(), self.name, self._lease_s)
+            with self._lock:
+                busy = [lease.kind for lease in self._doing]
+            lease = leases.claim(handlers.kinds(busy), self.name, self._lease_s, self._stopped)
         except Error as error:
             connection.close()
             if str(error) != self._reported:
@@ -81,6 +86,7 @@ class Worker:
             logger.error("%s %s was left: %s", lease.kind, lease.subject, error)
         finally:
             with self._lock:
+                self._doing.discard(lease)
                 self._held.discard(lease)
             connection.close()
 

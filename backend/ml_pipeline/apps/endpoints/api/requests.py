@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
+from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics
@@ -13,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
-from ml_pipeline.apps.endpoints import feedback
+from ml_pipeline.apps.endpoints import batch_rows, feedback
 from ml_pipeline.apps.endpoints.api.serializers import (
     BulkFeedbackItemSerializer,
     BulkFeedbackReplySerializer,
@@ -34,10 +35,15 @@ class RequestFilters(django_filters.FilterSet):
 
     # By number: whether another team's exists is not told.
     parent_mlalgorithm = RowIdFilter(field_name="parent_mlalgorithm_id")
+    batch = RowIdFilter(field_name="job_id", method="of_batch")
 
     class Meta:
         model = MLRequest
         fields = ("outcome", "unit")
+
+    def of_batch(self, rows: QuerySet[MLRequest], name: str, job_id: int) -> QuerySet[MLRequest]:
+        """Those of `rows` that the batch job logged."""
+        return batch_rows.of(rows, job_id)
 
 
 class RequestList(SeesOwn, generics.ListAPIView[MLRequest]):

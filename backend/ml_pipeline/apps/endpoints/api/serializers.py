@@ -232,6 +232,7 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
     full_response = serializers.SerializerMethodField()
     feedback = _Outcome(read_only=True, allow_null=True)
     abtest = serializers.IntegerField(source="test_id", read_only=True, allow_null=True)
+    batch = serializers.IntegerField(source="job_id", read_only=True, allow_null=True)
 
     class Meta:
         model = MLRequest
@@ -248,6 +249,7 @@ class RequestSerializer(serializers.ModelSerializer[MLRequest]):
             "unit",
             "abtest",
             "arm",
+            "batch",
             "revision",
             "created_at",
         )

@@ -37,6 +37,7 @@ _ENTRY = {
     "created_at": _TIME,
     "test_id": _NUMBER,
     "arm": _NUMBER,
+    "job_id": _NUMBER,
 }
 _PLACE = [("writer", _TEXT), ("seq", _NUMBER)]
 REQUESTS = pa.schema(

@@ -36,6 +36,8 @@ class Entry(NamedTuple):
     created_at: str
     test_id: int | None = None
     arm: int | None = None
+    # Of the batch job that asked.
+    job_id: int | None = None
 
 
 class Batch(NamedTuple):
@@ -68,6 +70,10 @@ class Writer(Protocol):
         self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]
     ) -> None:
         """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error."""
+        ...
+
+    def add(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+        """The open transaction of `connection` has `batch` and `entries` in it. Raises django.db.Error."""
         ...
 
     def commit(self, connection: BaseDatabaseWrapper) -> None:

@@ -37,10 +37,18 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], u
     with connection.wrap_database_errors:
         database.query("START TRANSACTION")
         cursor = database.cursor()
-        cursor.execute(_BATCH, (batch.writer.hex, *batch[1:]))
-        cursor.executemany(_ENTRY, writers.placed(entries, cursor.lastrowid))
+        _add(cursor, batch, entries)
         if uncounted:
             cursor.executemany(_UNCOUNTED, uncounted)
+        cursor.close()
+
+
+def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+    """See `Writer.add`."""
+    database: Any = connection.connection
+    with connection.wrap_database_errors:
+        cursor = database.cursor()
+        _add(cursor, batch, entries)
         cursor.close()
 
 
@@ -49,3 +57,8 @@ def commit(connection: BaseDatabaseWrapper) -> None:
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.commit()
+
+
+def _add(cursor: Any, batch: Batch, entries: list[Entry]) -> None:
+    cursor.execute(_BATCH, (batch.writer.hex, *batch[1:]))
+    cursor.executemany(_ENTRY, writers.placed(entries, cursor.lastrowid))

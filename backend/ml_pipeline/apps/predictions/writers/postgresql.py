@@ -15,7 +15,7 @@ from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 
 IS_LOCAL = False
 _BATCH = (
-    f"BEGIN; INSERT INTO {writers.table(JournalBatch)} ({writers.BATCH_COLUMNS}) "  # noqa: S608
+    f"INSERT INTO {writers.table(JournalBatch)} ({writers.BATCH_COLUMNS}) "  # noqa: S608
     "VALUES ('{writer}', {seq}, {rows}, '{sha256}', '{created_at}+00') RETURNING id"
 )
 _ENTRIES = f"COPY {writers.table(MLRequest)} ({writers.ENTRY_COLUMNS}) FROM STDIN"
@@ -31,14 +31,20 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], u
     """See `Writer.write`."""
     database: Any = connection.connection
     with connection.wrap_database_errors, database.cursor() as cursor:
-        # All of it is made here: numbers, hex digits and a time.
-        cursor.execute(_BATCH.format(**batch._asdict()))
+        # Both in one message.
+        cursor.execute(f"BEGIN; {_inserted(batch)}")
         cursor.nextset()
-        (batch_id,) = cursor.fetchone()
-        with cursor.copy(_ENTRIES) as copy:
-            copy.write("".join(_line(entry, batch_id, position) for position, entry in enumerate(entries)))
+        _copy(cursor, entries)
         if uncounted:
             cursor.executemany(_UNCOUNTED, uncounted)
+
+
+def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+    """See `Writer.add`."""
+    database: Any = connection.connection
+    with connection.wrap_database_errors, database.cursor() as cursor:
+        cursor.execute(_inserted(batch))
+        _copy(cursor, entries)
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
@@ -46,6 +52,17 @@ def commit(connection: BaseDatabaseWrapper) -> None:
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.execute("COMMIT")
+
+
+def _inserted(batch: Batch) -> str:
+    # All of it is made here: numbers, hex digits and a time.
+    return _BATCH.format(**batch._asdict())
+
+
+def _copy(cursor: Any, entries: list[Entry]) -> None:
+    (batch_id,) = cursor.fetchone()
+    with cursor.copy(_ENTRIES) as copy:
+        copy.write("".join(_line(entry, batch_id, position) for position, entry in enumerate(entries)))
 
 
 def _line(entry: Entry, batch_id: int, position: int) -> str:
@@ -65,6 +82,7 @@ def _line(entry: Entry, batch_id: int, position: int) -> str:
         f"{entry.created_at}+00",
         r"\N" if entry.test_id is None else str(entry.test_id),
         r"\N" if entry.arm is None else str(entry.arm),
+        r"\N" if entry.job_id is None else str(entry.job_id),
         str(batch_id),
         f"{position}\n",
     )

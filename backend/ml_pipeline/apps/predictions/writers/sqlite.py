@@ -39,16 +39,16 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], u
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.execute("BEGIN IMMEDIATE")
-        insert = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS, 1)
-        batch_id = database.execute(insert, (batch.writer.hex, *batch[1:])).lastrowid
-        rows = writers.placed(entries, batch_id)
-        for begin in range(0, len(rows), ROWS_A_STATEMENT):
-            part = rows[begin : begin + ROWS_A_STATEMENT]
-            insert = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS, len(part))
-            database.execute(insert, [value for row in part for value in row])
+        _add(database, batch, entries)
         for one in uncounted:
             insert = _insert(writers.table(UncountedAnswers), writers.UNCOUNTED_COLUMNS, 1)
             database.execute(insert, one)
+
+
+def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+    """See `Writer.add`."""
+    with connection.wrap_database_errors:
+        _add(connection.connection, batch, entries)
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
@@ -56,3 +56,13 @@ def commit(connection: BaseDatabaseWrapper) -> None:
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.execute("COMMIT")
+
+
+def _add(database: Any, batch: Batch, entries: list[Entry]) -> None:
+    insert = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS, 1)
+    batch_id = database.execute(insert, (batch.writer.hex, *batch[1:])).lastrowid
+    rows = writers.placed(entries, batch_id)
+    for begin in range(0, len(rows), ROWS_A_STATEMENT):
+        part = rows[begin : begin + ROWS_A_STATEMENT]
+        insert = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS, len(part))
+        database.execute(insert, [value for row in part for value in row])
