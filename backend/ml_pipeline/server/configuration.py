@@ -132,6 +132,13 @@ TABLE = (
         "Size of an upload's body in megabytes; what is larger gets 413 `too_large`.",
     ),
     Setting(
+        "ML_PIPELINE_BATCH_DAYS",
+        "30",
+        readers.count,
+        "ml_pipeline.E025",
+        "Days for which the result of a batch job, and what it rejected, is kept; then only its record is.",
+    ),
+    Setting(
         "ML_PIPELINE_TRUSTED_KEYS",
         "",
         readers.public_keys,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -64,14 +65,20 @@ def create(content: File[Any], algorithm: MLAlgorithm, asked: Asked, *, actor: s
 def cancel(job_id: int, *, actor: str) -> BatchJob:
     """The job, which goes no further; its files are removed. Raises Conflict where it succeeded or failed already."""
     with transaction.atomic():
+        # Whoever works on it finds out with what it changes next; the files are removed by a job as well. Asked first:
+        # he locks the two in this order.
+        jobs.ask(SCORING, str(job_id))
         job = BatchJob.objects.select_for_update().get(pk=job_id)
         if job.state == State.CANCELLED:
             return job
         if job.state in OVER:
             raise Conflict(f"The batch {job.pk} has {job.state} already.")
         BatchJob.objects.filter(pk=job.pk).update(state=State.CANCELLED, ended_at=DatabaseNow())
-        # Whoever works on it finds out with what it changes next; the files are removed by a job as well.
-        jobs.ask(SCORING, str(job.pk))
         changes.record("batch.cancelled", job, job.parent_endpoint, actor=actor, batch=job.pk)
     job.refresh_from_db()
     return job
+
+
+def made_at(job_id: int) -> datetime | None:
+    """When the job was asked for; None where there is none such."""
+    return BatchJob.objects.filter(pk=job_id).values_list("created_at", flat=True).first()

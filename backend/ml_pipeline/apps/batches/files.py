@@ -6,6 +6,10 @@ of whoever made it: one who lost his lease writes beside the others, and nobody 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from django.core.files.storage import Storage, storages
@@ -34,3 +38,50 @@ def errors_part_name(uid: UUID, number: int, token: str) -> str:
 def result_name(uid: UUID) -> str:
     """All rows with their answers: the file that is fetched."""
     return f"{uid.hex}/result"
+
+
+def local_path(name: str) -> Path | None:
+    """Where the file is on this machine; None where it must be fetched."""
+    try:
+        return Path(storage().path(name))
+    except NotImplementedError:
+        return None
+
+
+def clear(uid: UUID, *, keep: Collection[str] = ()) -> None:
+    """Of the job's files those with the names `keep` are left."""
+    folder = uid.hex
+    left = 0
+    for name in _names(folder):
+        if name in keep:
+            left += 1
+        else:
+            storage().delete(name)
+    if not left:
+        # Object storage has no folders, and whoever lost his lease may have written to it.
+        with contextlib.suppress(OSError):
+            storage().delete(folder)
+
+
+def folders() -> Iterator[tuple[UUID, datetime]]:
+    """The jobs that have files, each with when the latest was stored."""
+    try:
+        found, _ = storage().listdir("")
+    except FileNotFoundError:
+        return
+    for folder in found:
+        try:
+            uid = UUID(hex=folder)
+            moments = [storage().get_modified_time(name) for name in _names(folder)]
+        # What is not ours, and what goes meanwhile.
+        except (ValueError, FileNotFoundError):
+            continue
+        yield uid, max(moments, default=datetime.min.replace(tzinfo=UTC))
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        _, names = storage().listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [f"{folder}/{name}" for name in names]

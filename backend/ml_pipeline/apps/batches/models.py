@@ -27,8 +27,8 @@ OVER = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 class Format(models.TextChoices):
     """What a file is."""
 
-    CSV = "csv"
-    PARQUET = "parquet"
+    CSV = "csv", "CSV"
+    PARQUET = "parquet", "Parquet"
 
 
 class BatchJob(models.Model):
@@ -62,12 +62,16 @@ class BatchJob(models.Model):
     rows_done = models.BigIntegerField(default=0)
     rows_rejected = models.BigIntegerField(default=0)
     attempts = models.IntegerField(default=0)
+    # The revision when it began, and the last of its commits in the log: their number and its sha256.
+    revision = models.BigIntegerField(null=True)
+    log_seq = models.BigIntegerField(default=0)
+    log_sha256 = models.CharField(max_length=64, blank=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     # Why it failed, in a sentence.
     error = models.TextField(blank=True)
     result_bytes = models.BigIntegerField(null=True)
-    # When its files were removed; a job that is over without success has none.
+    # When its result and what was rejected were removed; a job that is over without success has no files.
     removed_at = models.DateTimeField(null=True)
 
     objects = OwnedRows.as_manager()

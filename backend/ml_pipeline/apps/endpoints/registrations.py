@@ -6,23 +6,20 @@ behind by a kill, and the next clean-up removes them.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import logging
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import transaction
 from django.utils import timezone
 
+from ml_pipeline.apps.endpoints import work_folders
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.ml import bundles
@@ -41,7 +38,6 @@ MAX_AT_ONCE = 2
 # Stored bytes without a version may belong to a registration that is just about to be recorded.
 GRACE = timedelta(hours=1)
 
-_WORK = "registration-"
 _slots = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 
@@ -69,7 +65,7 @@ def examined(submission: Submission) -> Iterator[Outcome]:
     if not _slots.acquire(blocking=False):
         raise Overloaded(f"{MAX_AT_ONCE} registrations are under way in this process.", retry_after_s=10)
     try:
-        with _work_folder() as folder:
+        with work_folders.made(work_folders.REGISTRATION) as folder:
             yield supervisor.examined(submission, folder, memory_bytes=settings.REGISTRATION_MEMORY_BYTES)
     finally:
         _slots.release()
@@ -78,7 +74,7 @@ def examined(submission: Submission) -> Iterator[Outcome]:
 @contextmanager
 def vouched_for(source: Bundle) -> Iterator[FileGiven]:
     """A copy of `source` that the server has signed: from a folder that the operator trusts."""
-    with _work_folder() as folder:
+    with work_folders.made(work_folders.REGISTRATION) as folder:
         files = {name: source.read(name) for name in source.files}
         copy = bundles.place_bundle(folder / "source", source.document, files)
         (copy.folder / bundles.MANIFEST_SIGNATURE).write_bytes(_origin().sign(source.document))
@@ -88,71 +84,12 @@ def vouched_for(source: Bundle) -> Iterator[FileGiven]:
 def clean_up(grace: timedelta = GRACE) -> Cleared:
     """What was removed: work that nobody is at any more, and bundles older than `grace` that no version has."""
     staged = store().clear_staged(timezone.now() - grace)
-    return Cleared(_clear_work(grace) + staged, _clear_bundles(grace))
+    return Cleared(work_folders.clear(grace) + staged, _clear_bundles(grace))
 
 
 @functools.cache
 def _origin() -> ServerKey:
     return ServerKey(settings.SECRET_KEY, ORIGIN)
-
-
-@contextmanager
-def _work_folder() -> Iterator[Path]:
-    name = f"{_WORK}{uuid4().hex}"
-    made, folder = settings.WORK_DIR / f".{name}", settings.WORK_DIR / name
-    made.mkdir(mode=0o700, parents=True)
-    try:
-        # Held as long as this process lives and works here: how a clean-up tells the living from the dead.
-        with (made / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            # Seen by a clean-up only once it is held.
-            made.rename(folder)
-            yield folder
-    finally:
-        for one in (made, folder):
-            shutil.rmtree(one, ignore_errors=True)
-
-
-def _clear_work(grace: timedelta) -> int:
-    removed = 0
-    for path in settings.WORK_DIR.iterdir():
-        if path.name.startswith(_WORK):
-            removed += _clear_abandoned(path)
-        # Of another process's beginning only the age tells whether it is still at it. What else is there is not ours.
-        elif _age(path) > grace:
-            removed += _clear_begun(path)
-    return removed
-
-
-def _clear_begun(path: Path) -> int:
-    # A work folder before it was locked; an upload on its way in, as Django names it.
-    if path.name.startswith(f".{_WORK}"):
-        shutil.rmtree(path, ignore_errors=True)
-    elif ".upload" in path.name and path.is_file():
-        path.unlink(missing_ok=True)
-    else:
-        return 0
-    return 1
-
-
-def _clear_abandoned(folder: Path) -> int:
-    try:
-        with (folder / "lock").open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        return 0
-    except FileNotFoundError:
-        # Gone meanwhile.
-        return 0
-    return 1
-
-
-def _age(path: Path) -> timedelta:
-    try:
-        return timedelta(seconds=max(0.0, timezone.now().timestamp() - path.stat().st_mtime))
-    except FileNotFoundError:
-        return timedelta(0)
 
 
 def _clear_bundles(grace: timedelta) -> int:

@@ -41,13 +41,11 @@ class LeaseLost(Exception):
 class Lease:
     """The right to do `kind` for `subject`, until it is lost."""
 
-    def __init__(
-        self, job_id: int, kind: str, subject: str, token: int, lease_s: float, stopped: threading.Event
-    ) -> None:
+    def __init__(self, job: Job, lease_s: float, stopped: threading.Event) -> None:
         """`stopped` is set when the worker is told to stop."""
-        self.kind, self.subject = kind, subject
+        self.kind, self.subject = job.kind, job.subject
         self._lease_s, self._stopped = lease_s, stopped
-        self._own = Job.objects.filter(pk=job_id, token=token)
+        self._own = Job.objects.filter(pk=job.pk, token=job.token)
 
     @property
     def is_unwanted(self) -> bool:
@@ -134,7 +132,7 @@ def claim(
             ends = DatabaseNow() + timedelta(seconds=lease_s) if job.state == State.RUNNING else None
             Job.objects.filter(pk=pk).update(leased_until=ends)
             if job.state == State.RUNNING:
-                return Lease(pk, job.kind, job.subject, job.token, lease_s, stopped or threading.Event())
+                return Lease(job, lease_s, stopped or threading.Event())
     return None
 
 

@@ -5,6 +5,7 @@ It needs nothing but the job's terms and the bundle's folder, so that it runs in
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Scorer:
 
     def score(self, content: bytes, cut: Cut) -> Scored:
         """What becomes of the chunk `cut`, whose bytes are `content`. Raises AlgorithmFailed."""
-        terms, signature = self._terms, self._signature
+        begun, terms, signature = time.perf_counter(), self._terms, self._signature
         is_text = terms.input == "csv"
         chunk: Any = Chunk(content, terms.dialect, cut) if is_text else streams.Chunk(content, cut)
         read = chunk.read(signature.names)
@@ -47,14 +48,14 @@ class Scorer:
         rejected.sort()
         places = read.places[kept[answered]]
         if not len(places):
-            return Scored(0, rejected, b"", None)
+            return Scored(0, rejected, b"", None, _us_since(begun))
         digits = ids.hexes(ids.made(terms.job, terms.created_ms, cut.first_row + places))
         output, log = self._output(chunk, places, answers, digits), None
         if terms.logging is not None:
             asked = inputs.taken(answered) if len(failed) else inputs
             every = terms.probabilities
             log = logged.stream(asked, answers, digits, signature, terms.logging, probabilities=every)
-        return Scored(len(places), rejected, output, log)
+        return Scored(len(places), rejected, output, log, _us_since(begun))
 
     def _output(self, chunk: Any, places: Places, answers: Answers, digits: ids.Bytes) -> bytes:
         terms = self._terms
@@ -82,6 +83,10 @@ class Scorer:
             every = answers.probabilities
             told += [_numbers(None if every is None else every[:, at], len(digits)) for at in range(len(labels))]
         return [*told, request_ids]
+
+
+def _us_since(begun: float) -> int:
+    return round((time.perf_counter() - begun) * 1e6)
 
 
 def _numbers(numbers: Any, rows: int = 0) -> pa.Array:

@@ -72,8 +72,9 @@ class Writer(Protocol):
         """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error."""
         ...
 
-    def add(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
-        """The open transaction of `connection` has `batch` and `entries` in it. Raises django.db.Error."""
+    def add(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> int:
+        """The id of `batch`, which the open transaction of `connection` has in it with `entries`. Raises
+        django.db.Error."""
         ...
 
     def commit(self, connection: BaseDatabaseWrapper) -> None:

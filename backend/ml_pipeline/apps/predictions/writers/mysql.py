@@ -43,13 +43,14 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], u
         cursor.close()
 
 
-def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> int:
     """See `Writer.add`."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
         cursor = database.cursor()
-        _add(cursor, batch, entries)
+        batch_id = _add(cursor, batch, entries)
         cursor.close()
+    return batch_id
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
@@ -59,6 +60,8 @@ def commit(connection: BaseDatabaseWrapper) -> None:
         database.commit()
 
 
-def _add(cursor: Any, batch: Batch, entries: list[Entry]) -> None:
+def _add(cursor: Any, batch: Batch, entries: list[Entry]) -> int:
     cursor.execute(_BATCH, (batch.writer.hex, *batch[1:]))
-    cursor.executemany(_ENTRY, writers.placed(entries, cursor.lastrowid))
+    batch_id: int = cursor.lastrowid
+    cursor.executemany(_ENTRY, writers.placed(entries, batch_id))
+    return batch_id

@@ -39,12 +39,12 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], u
             cursor.executemany(_UNCOUNTED, uncounted)
 
 
-def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> int:
     """See `Writer.add`."""
     database: Any = connection.connection
     with connection.wrap_database_errors, database.cursor() as cursor:
         cursor.execute(_inserted(batch))
-        _copy(cursor, entries)
+        return _copy(cursor, entries)
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
@@ -59,10 +59,11 @@ def _inserted(batch: Batch) -> str:
     return _BATCH.format(**batch._asdict())
 
 
-def _copy(cursor: Any, entries: list[Entry]) -> None:
-    (batch_id,) = cursor.fetchone()
+def _copy(cursor: Any, entries: list[Entry]) -> int:
+    batch_id: int = cursor.fetchone()[0]
     with cursor.copy(_ENTRIES) as copy:
         copy.write("".join(_line(entry, batch_id, position) for position, entry in enumerate(entries)))
+    return batch_id
 
 
 def _line(entry: Entry, batch_id: int, position: int) -> str:

@@ -45,10 +45,10 @@ def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], u
             database.execute(insert, one)
 
 
-def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> None:
+def add(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> int:
     """See `Writer.add`."""
     with connection.wrap_database_errors:
-        _add(connection.connection, batch, entries)
+        return _add(connection.connection, batch, entries)
 
 
 def commit(connection: BaseDatabaseWrapper) -> None:
@@ -58,11 +58,12 @@ def commit(connection: BaseDatabaseWrapper) -> None:
         database.execute("COMMIT")
 
 
-def _add(database: Any, batch: Batch, entries: list[Entry]) -> None:
+def _add(database: Any, batch: Batch, entries: list[Entry]) -> int:
     insert = _insert(writers.table(JournalBatch), writers.BATCH_COLUMNS, 1)
-    batch_id = database.execute(insert, (batch.writer.hex, *batch[1:])).lastrowid
+    batch_id: int = database.execute(insert, (batch.writer.hex, *batch[1:])).lastrowid
     rows = writers.placed(entries, batch_id)
     for begin in range(0, len(rows), ROWS_A_STATEMENT):
         part = rows[begin : begin + ROWS_A_STATEMENT]
         insert = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS, len(part))
         database.execute(insert, [value for row in part for value in row])
+    return batch_id

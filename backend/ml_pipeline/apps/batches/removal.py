@@ -1,0 +1,82 @@
+"""Removal: files that nobody needs any more: of jobs that are over, too old, or not there."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from ml_pipeline.apps.batches import files, turns
+from ml_pipeline.apps.batches.batches import SCORING
+from ml_pipeline.apps.batches.models import OVER, BatchChunk, BatchJob, State
+from ml_pipeline.apps.jobs import jobs
+from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.apps.jobs.leases import Lease
+
+# The kinds of the jobs that remove what is too old, one a batch, and what belongs to none.
+REMOVING, CLEANING = "batch.removal", "batch.cleaning"
+# Files without a job may belong to one that is just about to be recorded.
+GRACE = timedelta(hours=1)
+GIVEN_UP = "It was tried several times and got no further; the log of the workers says why."
+
+
+def work(lease: Lease) -> float | None:
+    """Removes the result of the job that the lease is for once it is too old."""
+    job = BatchJob.objects.get(pk=int(lease.subject))
+    if job.ended_at is None or job.state != State.SUCCEEDED:
+        return None
+    left_s = (job.ended_at + timedelta(days=settings.BATCH_DAYS) - timezone.now()).total_seconds()
+    # The setting may say more days than it did when the job ended.
+    if left_s > 0:
+        return left_s
+    with turns.changing(lease):
+        BatchJob.objects.filter(pk=job.pk, removed_at=None).update(removed_at=DatabaseNow())
+    job.refresh_from_db()
+    clear(lease, job)
+    return None
+
+
+def clear(lease: Lease, job: BatchJob) -> None:
+    """Of a job that is over only what can still be fetched is left. Can be repeated."""
+    if job.state != State.SUCCEEDED or job.removed_at is not None:
+        files.clear(job.uid)
+        _remove_chunks(lease, job)
+        return
+    rejected = job.chunks.filter(rejected__gt=0).values_list("number", "token")
+    kept = {files.errors_part_name(job.uid, number, token) for number, token in rejected.iterator(1_000)}
+    files.clear(job.uid, keep={files.result_name(job.uid), *kept})
+
+
+def clean(lease: Lease) -> None:
+    """Removes files of no job; a job that nobody will go on with fails."""
+    clear_strange()
+    waiting = {str(pk) for pk in BatchJob.objects.exclude(state__in=OVER).values_list("pk", flat=True)}
+    for subject in jobs.given_up(SCORING, waiting):
+        with turns.changing(lease):
+            ours = BatchJob.objects.filter(pk=int(subject)).exclude(state__in=OVER)
+            ours.update(state=State.FAILED, ended_at=DatabaseNow(), error=GIVEN_UP)
+            # Done again, it removes the files.
+            jobs.ask(SCORING, subject)
+
+
+def clear_strange(grace: timedelta = GRACE) -> int:
+    """Of how many jobs that are not there files were removed, all of them older than `grace`."""
+    before = timezone.now() - grace
+    old = [uid for uid, stored_at in files.folders() if stored_at < before]
+    known = set(BatchJob.objects.filter(uid__in=old).values_list("uid", flat=True))
+    strange = [uid for uid in old if uid not in known]
+    for uid in strange:
+        files.clear(uid)
+    return len(strange)
+
+
+def _remove_chunks(lease: Lease, job: BatchJob) -> None:
+    while pks := list(BatchChunk.objects.filter(job=job).values_list("pk", flat=True)[: turns.FEW_ROWS]):
+        begun = time.monotonic()
+        with turns.changing(lease):
+            BatchChunk.objects.filter(pk__in=pks).delete()
+        if connection.vendor == "sqlite":
+            time.sleep(time.monotonic() - begun)

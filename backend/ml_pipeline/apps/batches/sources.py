@@ -1,0 +1,72 @@
+"""Sources: a job's file on this machine, plain, and how it is cut."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_pipeline.apps.batches import files
+from ml_pipeline.apps.batches.models import BatchJob, Format
+from ml_pipeline.apps.ml.scoring import cuts, dialects, parquet, sources
+from ml_pipeline.apps.ml.scoring.cuts import Cut
+from ml_pipeline.apps.ml.scoring.dialects import Dialect
+from ml_pipeline.apps.ml.scoring.jobs import check_names
+from ml_pipeline.apps.ml.signature import Signature
+from ml_pipeline.errors import MalformedInput
+
+# To what a compressed file may expand.
+MAX_BYTES = 10_000_000_000
+
+
+class Source(NamedTuple):
+    """A file that can be cut. Of Parquet the dialect has the columns alone."""
+
+    path: Path
+    is_parquet: bool
+    dialect: Dialect
+
+    def cuts(self) -> Iterator[Cut]:
+        """All chunks, again the same each time. Raises MalformedInput when it comes to what is none.
+
+        There are few: each but the last of its row group or of some bytes has `cuts.ROWS` rows, and a file has
+        `ids.MAX_ROWS` at most.
+        """
+        if self.is_parquet:
+            yield from parquet.of_outline(parquet.outline(self.path))
+        else:
+            yield from cuts.of_csv(self.path, self.dialect)
+
+    def contents(self, waiting: list[Cut]) -> Iterator[tuple[Cut, bytes | None]]:
+        """The chunks `waiting`, which are the last ones, with their bytes where these are no part of the file."""
+        if not waiting:
+            return
+        if self.is_parquet:
+            yield from parquet.contents(self.path, after=waiting[0].number - 1)
+        else:
+            yield from ((cut, None) for cut in waiting)
+
+
+def opened(job: BatchJob, folder: Path) -> Source:
+    """The job's file; what has to be made for it is in `folder`. Raises MalformedInput and BodyTooLarge."""
+    sent = _fetched(job, folder / "input")
+    path = sources.made_plain(sent, folder / "plain", encoding=job.encoding or None, most_bytes=MAX_BYTES)
+    is_parquet = job.input_format == Format.PARQUET
+    if sources.is_parquet(path) != is_parquet:
+        raise MalformedInput(f"The file is not {Format(job.input_format).label}.")
+    dialect = Dialect(parquet.header(path), ",", 0, 1) if is_parquet else dialects.read(path)
+    signature = Signature.from_json(job.parent_mlalgorithm.signature)
+    dialects.check_features(dialect.header, signature)
+    check_names(dialect.header, signature, probabilities=job.probabilities)
+    return Source(path, is_parquet, dialect)
+
+
+def _fetched(job: BatchJob, scratch: Path) -> Path:
+    name = files.input_name(job.uid)
+    path = files.local_path(name)
+    if path is not None:
+        return path
+    with files.storage().open(name, "rb") as source, scratch.open("wb") as target:
+        shutil.copyfileobj(source, target, 1_000_000)
+    return scratch

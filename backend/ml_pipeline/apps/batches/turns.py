@@ -1,0 +1,72 @@
+"""Turns: each change that a job makes is a transaction under its lease; where only one can write, others come first.
+
+SQLite has one writer. While others commit predictions a job changes few rows at a time and rests for as long as that
+took; when they do not, it takes ever more.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.db import connection
+
+from ml_pipeline.apps.jobs.leases import Lease
+from ml_pipeline.apps.predictions import checkpoints
+from ml_pipeline.apps.predictions.checkpoints import Checkpointer
+from ml_pipeline.apps.predictions.commits import WriteTurn
+from ml_pipeline.apps.predictions.models import JournalBatch
+
+# Rows of one commit while others write, and the most when they do not.
+FEW_ROWS, MOST_ROWS = 200, 5_000
+# Others that have committed may again, for so long.
+QUIET_S = 1.0
+
+_turn = WriteTurn()
+
+
+@contextmanager
+def changing(lease: Lease) -> Iterator[None]:
+    """A transaction under `lease`. Raises LeaseLost, and then nothing is changed."""
+    with _turn, lease.held():
+        yield
+
+
+@functools.cache
+def checkpointer() -> Checkpointer | None:
+    """Who keeps SQLite's log short where no server runs that does; it goes with the process."""
+    return checkpoints.checkpointer(lambda: _turn)
+
+
+class Pace:
+    """How many rows a writer of the log commits at a time, and how long it rests. Not thread-safe."""
+
+    def __init__(
+        self,
+        writer: UUID,
+        rest: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """As if others had committed just now."""
+        self._writer, self._rest, self._clock = writer, rest, clock
+        self._is_shared = connection.vendor == "sqlite"
+        self._last = JournalBatch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        self._busy_until = clock() + QUIET_S
+        self.rows = FEW_ROWS if self._is_shared else MOST_ROWS
+
+    def committed(self, batch_id: int, took_s: float) -> None:
+        """The writer has committed this batch. Returns when it may go on."""
+        if not self._is_shared:
+            return
+        others = JournalBatch.objects.filter(pk__gt=self._last).exclude(writer=self._writer)
+        if others.exists():
+            self._busy_until = self._clock() + QUIET_S
+        self._last = batch_id
+        if self._clock() < self._busy_until:
+            self.rows = FEW_ROWS
+            self._rest(took_s)
+        else:
+            self.rows = min(2 * self.rows, MOST_ROWS)
