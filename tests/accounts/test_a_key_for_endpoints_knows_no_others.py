@@ -27,6 +27,7 @@ SIBLINGS: dict[str, Any] = {
     "request": "07500005-0000-7000-8000-000000000000",
     "archived": 7_500_004,
     "abtest": 7_500_005,
+    "batch": 7_500_006,
 }
 # A key knows no team's people and no keys, and these are not what is asked about here.
 NAMES: dict[str, Any] = {"team": "nobody", "username": "nobody", "key": 8_000_004}
@@ -119,6 +120,8 @@ def test_filters_find_no_sibling(bound: Actor, free: Actor) -> None:
         ("/api/v1/mlalgorithmstatuses", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/abtests", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/abtests", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
+        ("/api/v1/batches", {"endpoint": SIBLINGS["endpoint"]}),
+        ("/api/v1/batches", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/mlrequests", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/mlrequests", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/mlrequests", {"unit": "sibling unit"}),

@@ -31,9 +31,10 @@ THEIRS = {
     "request": "07000005-0000-7000-8000-000000000000",
     "archived": 7_200_002,
     "abtest": 7_500_001,
+    "batch": 7_600_001,
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
-MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7200002|07000005", re.IGNORECASE)
+MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7600001|7200002|07000005", re.IGNORECASE)
 # Of the same kind, and of nobody.
 NOBODYS = {
     "endpoint": "nobody_wine",
@@ -48,6 +49,7 @@ NOBODYS = {
     "request": "08000005-0000-7000-8000-000000000000",
     "archived": 8_000_006,
     "abtest": 8_000_005,
+    "batch": 8_000_007,
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -60,17 +62,20 @@ OURS = {
     "username": "vera-viewer",
     "archived": 6_200_001,
     "abtest": 6_500_001,
+    "batch": 6_600_001,
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
 # actor; what people would write is marked by the word.
 FILLED = f"""
 import django, json
+from uuid import UUID
 django.setup()
 from django.utils import timezone
 from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.models import Team
+from ml_pipeline.apps.batches.models import BatchJob
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.stats.courses import Course
@@ -94,6 +99,13 @@ def ended(pk, endpoint, title, arms, actor):
     for number, arm in enumerate(arms):
         Arm.objects.create(test=test, number=number, parent_mlalgorithm=arm, weight=1)
 
+def queued(pk, algorithm, word, actor):
+    BatchJob.objects.create(
+        pk=pk, uid=UUID(int=pk), parent_endpoint=algorithm.parent_endpoint, parent_mlalgorithm=algorithm,
+        digest=algorithm.artifact_digest, runtime="onnx", created_by=actor, created_at=timezone.now(),
+        file_name=word + ".csv", input_bytes=1, input_format="csv", output_format="csv", probabilities=False,
+        log_requests=True)
+
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
     endpoint.save(force_insert=True)
@@ -112,6 +124,7 @@ def filled(names, team, word, actor):
         latency_us=1, unit=word + " unit", created_at=timezone.now())
     rest = archived(names["archived"], MLAlgorithm.objects.get(pk=row.pk), word + "_archived", actor)
     ended(names["abtest"], endpoint, word + " test", (row, rest), actor)
+    queued(names["batch"], row, word, actor)
 """
 
 _MAKE = (
@@ -135,6 +148,7 @@ aliases.put(Endpoint.objects.get(pk=1), "candidate", MLAlgorithm.objects.get(pk=
 tags.put(MLAlgorithm.objects.get(pk=1), "review", "", actor="tests")
 ours_one = MLAlgorithm.objects.get(pk=1)
 ours_rest = archived(ours_too["archived"], MLAlgorithm.objects.get(pk=1), "archived_tree", "tests")
+queued(ours_too["batch"], ours_one, "ours", "tests")
 ended(ours_too["abtest"], ours_one.parent_endpoint, "ours", (ours_one, ours_rest), "tests")
 Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
 made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)
@@ -210,6 +224,9 @@ def asked(actor: Actor, operation: Operation, names: dict[str, Any], body: Any =
         files = {"artifact": ("m.onnx", b"x"), **{one: (None, str(value)) for one, value in content.items()}}
         files |= {"name": (None, "m"), "version": (None, "1")}
         return actor.client.post(operation.address(names), files=files)
+    if operation.method == "POST" and operation.path in ("/batches", "/batch-predict"):
+        form = {one: (None, str(value)) for one, value in content.items()}
+        return actor.client.post(operation.address(names), files={"file": ("people.csv", b"age\n39\n"), **form})
     return actor.client.request(operation.method, operation.address(names), json=content)
 
 

@@ -85,7 +85,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "before, a number": lambda text: lists.KeysetPagination._key(Endpoint, text),
     "before, a UUID": lambda text: lists.KeysetPagination._key(MLRequest, text),
     "at": moments.read,
-    "wait": waiting._seconds,
+    "wait": waiting.seconds,
     "metadata": lambda text: submission.checked_metadata(uploads._loaded(text.encode("utf-8", "replace").decode())),
     "an endpoint's name": lambda text: endpoints.check_name(text, "name"),
     "a tag": lambda text: tags.check({text: text}),

@@ -90,6 +90,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
 
     from ml_pipeline.apps.abtests.models import ABTest, Arm
     from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
+    from ml_pipeline.apps.batches.models import BatchChunk, BatchJob
     from ml_pipeline.apps.endpoints import models
     from ml_pipeline.apps.events.models import Event
 
@@ -127,13 +128,19 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     abtest = fill(ABTest(parent_endpoint=endpoint, running_of=endpoint, created_at=now), texts, **terms(number))
     for place, one in enumerate((algorithm, other)):
         Arm.objects.create(test=abtest, number=place, parent_mlalgorithm=one, weight=1.0)
+    batch = fill(
+        BatchJob(parent_endpoint=endpoint, parent_mlalgorithm=algorithm, created_at=now, uid=UUID(int=number)),
+        texts,
+        **{"input_bytes": 1, "probabilities": True, "log_requests": True, "state": "failed"},
+    )
+    fill(BatchChunk(job=batch, number=0, offset=0, length=1, first_row=0, first_line=1, rows=1), texts)
     # What the first page of the admin lists as the latest.
     kind = ContentType.objects.get_for_model(User)
     superuser = User.objects.get(is_superuser=True)
     entry = LogEntry(user=superuser, content_type=kind, object_id=str(person.pk), action_flag=2, change_message=ALL)
     entry.object_repr = ALL[:200]
     entry.save()
-    made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest)
+    made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 
@@ -163,6 +170,7 @@ def main() -> None:
             "username": row["auth.user"].username,
             "key": row["accounts.apikey"].pk,
             "abtest": row["abtests.abtest"].pk,
+            "batch": row["batches.batchjob"].pk,
         }
         for row in rows
     ]

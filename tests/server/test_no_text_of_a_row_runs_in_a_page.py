@@ -37,6 +37,7 @@ NAMES = {
     "members": "username",
     "keys": "key",
     "abtests": "abtest",
+    "batches": "batch",
 }
 # What a stranger writes into a link that he sends.
 REFLECTING = (

@@ -45,7 +45,7 @@ class KeysetPagination(BasePagination):
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         """The page's rows, newest (highest id) first."""
-        limit = self._limit(request.query_params.get("limit"))
+        limit = self.limit(request.query_params.get("limit"))
         before = request.query_params.get("before")
         if before is not None:
             queryset = queryset.filter(pk__lt=self._key(queryset.model, before))
@@ -58,7 +58,8 @@ class KeysetPagination(BasePagination):
         return page
 
     @staticmethod
-    def _limit(text: str | None) -> int:
+    def limit(text: str | None) -> int:
+        """The rows a page that `text` says, or the default. Raises InvalidInput."""
         if text is None:
             return DEFAULT_LIMIT
         if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT):

@@ -139,6 +139,13 @@ TABLE = (
         "Days for which the result of a batch job, and what it rejected, is kept; then only its record is.",
     ),
     Setting(
+        "ML_PIPELINE_BATCH_MB",
+        "2000",
+        readers.count,
+        "ml_pipeline.E026",
+        "Size of the body that brings a file to score, in megabytes; what is larger gets 413 `too_large`.",
+    ),
+    Setting(
         "ML_PIPELINE_TRUSTED_KEYS",
         "",
         readers.public_keys,

@@ -73,6 +73,9 @@ def _add_waiting(operation: dict[str, Any]) -> None:
         return
     waited[0]["schema"].update(minimum=0, maximum=waiting.MAX_WAIT_S)
     replies = operation["responses"]
+    if "202" in replies:
+        # A job's end is waited for, which says how far it is by itself.
+        return
     late = {name: value for name, value in replies[min(replies)].items() if name == "content"}
     replies["202"] = {"description": "Committed, and with `wait` not served everywhere in time.", **late}
     served = {"description": "With `wait`: how many live processes serve the change, such as 2/3."}

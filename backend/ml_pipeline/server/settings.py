@@ -26,6 +26,7 @@ CHILD_MEMORY_BYTES = _VALUES["ML_PIPELINE_CHILD_MEMORY_MB"] * 1_000_000
 REGISTRATION_MEMORY_BYTES = _VALUES["ML_PIPELINE_REGISTRATION_MEMORY_MB"] * 1_000_000
 BATCH_DAYS = _VALUES["ML_PIPELINE_BATCH_DAYS"]
 UPLOAD_BYTES = _VALUES["ML_PIPELINE_UPLOAD_MB"] * 1_000_000
+BATCH_BYTES = _VALUES["ML_PIPELINE_BATCH_MB"] * 1_000_000
 TRUSTED_KEYS = _VALUES["ML_PIPELINE_TRUSTED_KEYS"]
 TRUSTED_PROXIES = _VALUES["ML_PIPELINE_TRUSTED_PROXIES"]
 TLS = _VALUES["ML_PIPELINE_TLS"]
@@ -186,7 +187,12 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "ml_pipeline.server.schema.add_data_plane",
     ],
-    "ENUM_NAME_OVERRIDES": {"AlgorithmStatusEnum": "ml_pipeline.apps.endpoints.models.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "AlgorithmStatusEnum": "ml_pipeline.apps.endpoints.models.Status",
+        "StateEnum": "ml_pipeline.apps.abtests.models.State",
+        "BatchStateEnum": "ml_pipeline.apps.batches.models.State",
+        "FileFormatEnum": "ml_pipeline.apps.batches.models.Format",
+    },
 }
 
 LOGGING = {

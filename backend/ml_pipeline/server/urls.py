@@ -31,7 +31,7 @@ class ApiRoot(APIView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
         """Name to address."""
-        names = "endpoints mlalgorithms mlalgorithmstatuses mlrequests abtests teams keys events schema docs"
+        names = "endpoints mlalgorithms mlalgorithmstatuses mlrequests abtests batches teams keys events schema docs"
         return Response({name: request.build_absolute_uri(reverse(name)) for name in names.split()})
 
 
@@ -62,6 +62,7 @@ urlpatterns = [
     path("api/v1", ApiRoot.as_view(), name="api-root"),
     path("api/v1/", include("ml_pipeline.apps.endpoints.api.urls")),
     path("api/v1/", include("ml_pipeline.apps.abtests.api.urls")),
+    path("api/v1/", include("ml_pipeline.apps.batches.api.urls")),
     path("api/v1/", include("ml_pipeline.apps.accounts.api.urls")),
     path("api/schema", Schema.as_view(), name="schema"),
     path("api/docs", Docs.as_view(url_name="schema"), name="docs"),

@@ -18,7 +18,7 @@ from ml_pipeline.apps.predictions import checkpoints
 from ml_pipeline.apps.predictions.commits import AnyTurn, WriteTurn
 from ml_pipeline.apps.predictions.companions import Companion
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
-from ml_pipeline.apps.predictions.doors.uploads import Uploads
+from ml_pipeline.apps.predictions.doors.uploads import Spool, Uploads
 from ml_pipeline.apps.predictions.integrity import seals
 from ml_pipeline.apps.predictions.integrity.notary import Notary
 from ml_pipeline.apps.predictions.journal import Journal
@@ -73,7 +73,12 @@ def exchange() -> Exchange:
         deadline_s=settings.DEADLINE_S,
         release=release,
     )
-    return Exchange(service, Uploads(settings.WORK_DIR), upload_bytes=settings.UPLOAD_BYTES)
+    # The routes of the control plane that take more than others, each from whoever has a key to use it.
+    uploads = {
+        "/api/v1/mlalgorithms": Uploads("manage", settings.UPLOAD_BYTES),
+        "/api/v1/batches": Uploads("predict", settings.BATCH_BYTES),
+    }
+    return Exchange(service, Spool(settings.WORK_DIR), uploads)
 
 
 def _synchronise(keeper: SnapshotKeeper) -> None:

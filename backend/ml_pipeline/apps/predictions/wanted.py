@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ml_pipeline.apps.abtests import tests
 from ml_pipeline.apps.abtests.tests import RunningTest
@@ -12,7 +13,8 @@ from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import input_rules
 from ml_pipeline.apps.endpoints.input_rules import InputRule
 from ml_pipeline.apps.endpoints.models import Endpoint, EndpointAlias, MLAlgorithmStatus, Status
-from ml_pipeline.apps.predictions.routing import LIVE, Owner, Route
+from ml_pipeline.apps.events import revisions
+from ml_pipeline.apps.predictions.routing import LIVE, Owner, Route, Snapshot, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,23 @@ def read(revision: int) -> Wanted:
     )
 
 
-def _routes(endpoints: Iterable[str]) -> dict[str, tuple[Route, ...]]:
+def of_endpoint(endpoint: Endpoint) -> Snapshot:
+    """What the database says now of `endpoint` alone: its routes, and the test that runs, whatever is loaded where."""
+    while True:
+        revision = revisions.current()
+        routes = _routes([endpoint.name], parent_mlalgorithm__parent_endpoint=endpoint)
+        test = next((one for one in tests.running() if one.endpoint == endpoint.name), None)
+        # Nothing was committed meanwhile, so the two belong together.
+        if revisions.current() == revision:
+            break
+    trial = None if test is None else Trial.of(test, routes[endpoint.name])
+    return Snapshot(revision, endpoints=routes, trials={} if trial is None else {endpoint.name: trial})
+
+
+def _routes(endpoints: Iterable[str], **only: Any) -> dict[str, tuple[Route, ...]]:
     found: dict[str, list[Route]] = {name: [] for name in endpoints}
     steps = (
-        MLAlgorithmStatus.objects.filter(active_of__isnull=False)
+        MLAlgorithmStatus.objects.filter(active_of__isnull=False, **only)
         .exclude(status=Status.ARCHIVED)
         .order_by("parent_mlalgorithm_id")
         .values_list(

@@ -7,30 +7,17 @@ from pathlib import PurePath
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ml_pipeline.apps.endpoints import algorithms, registrations
 from ml_pipeline.apps.ml.registration.submission import TABLE_KINDS, FileGiven, Submission, checked_metadata
 from ml_pipeline.errors import Complaint, InvalidArtifact, InvalidInput
-from ml_pipeline.rest.serializers import RefusesUnknownFields
+from ml_pipeline.rest.serializers import RefusesRepeatedFields, SentFile
 from ml_pipeline.wire import strict_json
 
 KINDS = ("onnx", "skops", "zip")
 MAX_METADATA = 1_000_000
 _PICKLES = frozenset({"joblib", "pickle", "pkl", "pt", "pth", "cloudpickle", "dill"})
-
-
-@extend_schema_field(OpenApiTypes.BINARY)
-class _File(serializers.FileField):
-    """A file; OpenAPI would take it for the address of one."""
-
-    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
-        """As everywhere; but a page sends empty text for a file that nobody chose."""
-        if data == "" and self.required:
-            self.fail("required")
-        return super().validate_empty_values(None if data == "" else data)
 
 
 class _Metadata(serializers.CharField):
@@ -48,13 +35,13 @@ class _Metadata(serializers.CharField):
             raise serializers.ValidationError("text in UTF-8") from None
 
 
-class UploadSerializer(RefusesUnknownFields):
+class UploadSerializer(RefusesRepeatedFields):
     """The form's fields; a file's name ends in its kind: `.onnx`, `.skops`, `.zip`; `.csv`, `.parquet`."""
 
     endpoint = serializers.CharField(max_length=63)
     name = serializers.CharField(max_length=algorithms.MAX_NAME, trim_whitespace=False)
     version = serializers.CharField(max_length=algorithms.MAX_NAME, trim_whitespace=False)
-    artifact = _File()
+    artifact = SentFile()
     metadata = _Metadata(
         required=False,
         allow_blank=True,
@@ -62,17 +49,8 @@ class UploadSerializer(RefusesUnknownFields):
         max_length=MAX_METADATA,
         style={"base_template": "textarea.html", "rows": 8},
     )
-    sample = _File(required=False, allow_null=True, default=None)
-    reference = _File(required=False, allow_null=True, default=None)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """The validated values of the form. A field that comes twice is refused: which one is meant?"""
-        came = {name: len(data.getlist(name)) for name in data} if hasattr(data, "getlist") else {}
-        if twice := [
-            Complaint(None, name[:100], "one value", f"{count} values") for name, count in came.items() if count > 1
-        ]:
-            raise InvalidInput(twice)
-        return super().to_internal_value(data.dict() if hasattr(data, "getlist") else data)
+    sample = SentFile(required=False, allow_null=True, default=None)
+    reference = SentFile(required=False, allow_null=True, default=None)
 
 
 def submission(values: dict[str, Any]) -> Submission:

@@ -48,12 +48,12 @@ def awaited(change: Callable[..., Response]) -> Callable[..., Response]:
         text = request.query_params.get(PARAMETER)
         if text is None:
             return change(view, request, *args, **kwargs)
-        seconds = _seconds(text)
-        with _place():
+        patience_s = seconds(text)
+        with place():
             # This process is waited for below, as all others are.
             with revisions.patience(0):
                 reply = change(view, request, *args, **kwargs)
-            return _once_served(reply, seconds)
+            return _once_served(reply, patience_s)
 
     # A description in OpenAPI, too; `server.schema` adds the reply with 202.
     parameter = OpenApiParameter(PARAMETER, OpenApiTypes.NUMBER, description=_DESCRIPTION)
@@ -61,10 +61,10 @@ def awaited(change: Callable[..., Response]) -> Callable[..., Response]:
     return documented
 
 
-def _once_served(reply: Response, seconds: float) -> Response:
+def _once_served(reply: Response, patience_s: float) -> Response:
     try:
         # The change's own, or a later one. When nothing was changed, what was changed before is waited for.
-        found = processes.await_revision(revisions.current(), seconds)
+        found = processes.await_revision(revisions.current(), patience_s)
     except Error as error:
         # What is committed must not be answered with an error.
         logger.error("the database did not say who serves a change: %s", error)
@@ -76,16 +76,18 @@ def _once_served(reply: Response, seconds: float) -> Response:
     return reply
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """How long whoever says `text` waits. Raises InvalidInput."""
     if not _NUMBER.fullmatch(text) or float(text) > MAX_WAIT_S:
         raise InvalidInput([Complaint(None, PARAMETER, f"a number from 0 to {MAX_WAIT_S}", repr(text[:40]))])
     return float(text)
 
 
 @contextmanager
-def _place() -> Iterator[None]:
+def place() -> Iterator[None]:
+    """Somebody waits as long as the block lasts. Raises Overloaded."""
     if not _places.acquire(blocking=False):
-        raise Overloaded(f"{MAX_AT_ONCE} changes are being waited for in this process; nothing was changed.")
+        raise Overloaded(f"{MAX_AT_ONCE} requests are waiting in this process already; nothing was changed.")
     try:
         yield
     finally:

@@ -109,7 +109,7 @@ class AsgiDoor:
                     await self._django(_measured(scope, len(body)), Handed(file, receive), send)
         except MLPipelineError as error:
             arrival.release()
-            await _refuse(exchange.error_reply(error), arrival, send, with_body=head.method != "HEAD")
+            await _refuse(exchange.refusal(head, error), arrival, send, with_body=head.method != "HEAD")
         finally:
             arrival.release()
 
@@ -130,7 +130,7 @@ class AsgiDoor:
     async def _hand_on(
         self, elsewhere: Elsewhere, scope: Scope, arrival: Arrival, receive: Receive, send: Send
     ) -> None:
-        with self._exchange.uploads.place() if elsewhere.is_upload else contextlib.nullcontext():
+        with elsewhere.uploads.place() if elsewhere.uploads else contextlib.nullcontext():
             body, size = await self._spooled(arrival, elsewhere)
             with body:
                 await self._django(_measured(scope, size), Handed(body, receive), send)
@@ -139,7 +139,7 @@ class AsgiDoor:
         file: IO[bytes] | None = None
         held, written = bytearray(), 0
         room: Room | None = self._room_of_strangers if elsewhere.is_strangers else self._room
-        if elsewhere.is_upload:
+        if elsewhere.uploads:
             # They have places instead.
             room = None
         try:
@@ -147,7 +147,7 @@ class AsgiDoor:
                 held += part
                 if len(held) >= PIECE_BYTES:
                     if file is None:
-                        file = await asyncio.to_thread(self._exchange.uploads.file)
+                        file = await asyncio.to_thread(self._exchange.spool.file)
                     written += await asyncio.to_thread(file.write, held)
                     held = bytearray()
             if file is None:

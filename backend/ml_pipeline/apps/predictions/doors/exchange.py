@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,16 +23,16 @@ from ml_pipeline.apps.predictions.calls import Answerable, Question, Waiter
 from ml_pipeline.apps.predictions.doors import heads, questions
 from ml_pipeline.apps.predictions.doors.bodies import JSON, EncodedBody
 from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, MAX_STRANGERS_BYTES, Head
-from ml_pipeline.apps.predictions.doors.uploads import Uploads
+from ml_pipeline.apps.predictions.doors.uploads import Spool, Uploads
 from ml_pipeline.apps.predictions.outcomes import Outcome
 from ml_pipeline.apps.predictions.service import PredictionService
-from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, MethodNotAllowed, MLPipelineError
+from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, BodyTooLarge, MethodNotAllowed, MLPipelineError
 from ml_pipeline.wire import replies
 
 logger = logging.getLogger(__name__)
 
-# The one route of the control plane that takes more, from whoever has a key to use it.
-UPLOAD_PATH, UPLOAD_SCOPE = "/api/v1/mlalgorithms", "manage"
+# Where larger bodies are for another route, which it names.
+ADVICE = {"/api/v1/batch-predict": "Send a larger file to /api/v1/batches."}
 HEALTH_PATHS = ("/healthz", "/readyz")
 # Whoever asks has nothing to say, and no key.
 MAX_HEALTH_BYTES = 1_000
@@ -93,21 +94,22 @@ NOT_PLAIN = object()
 
 
 class Elsewhere(NamedTuple):
-    """A request that is Django's; its body is bounded here. An upload's goes through a file, not through memory."""
+    """A request that is Django's; its body is bounded here. That of one of `uploads` goes through a file, not through
+    memory."""
 
     limit_bytes: int = MAX_BODY_BYTES
-    is_upload: bool = False
+    uploads: Uploads | None = None
     # It came without a key that is known here: with a session, which Django judges, or with nothing.
     is_strangers: bool = False
 
 
 class Exchange:
-    """Answers data-plane requests with `service`; a body that is one of `uploads` may have `upload_bytes`."""
+    """Answers data-plane requests with `service`; `uploads` are the routes, by path, to which larger bodies may go."""
 
-    def __init__(self, service: PredictionService, uploads: Uploads, *, upload_bytes: int) -> None:
+    def __init__(self, service: PredictionService, spool: Spool, uploads: Mapping[str, Uploads]) -> None:
         self.service = service
-        self.uploads = uploads
-        self._upload_bytes = upload_bytes
+        self.spool = spool
+        self._uploads = uploads
 
     def admit(self, head: Head) -> Asked | Telling | Health | Elsewhere:
         """The data-plane request of `head`, judged before a byte of its body is read; Elsewhere when it is Django's.
@@ -151,8 +153,9 @@ class Exchange:
                 raise
             return Elsewhere(MAX_BODY_BYTES if _has_session(head) else MAX_STRANGERS_BYTES, is_strangers=True)
         # A large body is read only for a key that may upload. Whoever has another is judged by Django.
-        if head.path == UPLOAD_PATH and head.method == "POST" and grant.allows(UPLOAD_SCOPE):
-            return Elsewhere(max(self._upload_bytes, MAX_BODY_BYTES), is_upload=True)
+        uploads = self._uploads.get(head.path) if head.method == "POST" else None
+        if uploads is not None and grant.allows(uploads.scope):
+            return Elsewhere(max(uploads.limit_bytes, MAX_BODY_BYTES), uploads)
         return Elsewhere()
 
     def begin(self, asked: Asked, question: Question, body: bytes, waiter: Waiter, since: float) -> Answerable:
@@ -199,6 +202,13 @@ def error_reply(error: Exception, *, request_id: str | None = None) -> Reply:
     reply = json_reply(replies.reply_to(error).status, replies.body_of(error, request_id=request_id))
     reply.headers.update(replies.headers_of(error))
     return reply
+
+
+def refusal(head: Head, error: MLPipelineError) -> Reply:
+    """The reply to a request that is refused before Django sees it."""
+    if isinstance(error, BodyTooLarge) and head.path in ADVICE:
+        error = BodyTooLarge(f"{error.message} {ADVICE[head.path]}", error.details)
+    return error_reply(error)
 
 
 def json_reply(status: int, value: Any) -> Reply:

@@ -1,4 +1,4 @@
-"""Bodies on their way to Django: where large ones lie, and how many uploads may be under way."""
+"""Uploads: large bodies on their way to Django, where they lie, and how many may be under way."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import IO
 
 from ml_pipeline.errors import Overloaded
 
-# In one process, from the first byte until the reply: each lies on disk twice, as a body and as its files.
+# In one process and to one route, from the first byte until the reply: each lies on disk twice, as a body and as its
+# files.
 MAX_AT_ONCE = 4
 RETRY_AFTER_S = 10
 
 
 class Uploads:
-    """The large bodies of one process, in `folder`."""
+    """The uploads to one route: keys with `scope` may send bodies of up to `limit_bytes`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, scope: str, limit_bytes: int) -> None:
+        self.scope = scope
+        self.limit_bytes = limit_bytes
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
     @contextmanager
@@ -32,6 +34,13 @@ class Uploads:
             yield
         finally:
             self._places.release()
+
+
+class Spool:
+    """Large bodies, on disk in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def file(self) -> IO[bytes]:
         """A file without a name, for a body; its bytes go when it is closed, or this process ends."""

@@ -17,6 +17,7 @@ from ml_pipeline.apps.predictions.doors import bodies, exchange, heads, paces
 from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
 from ml_pipeline.apps.predictions.doors.turns import Turns
+from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.doors.waiters import ThreadWaiter
 from ml_pipeline.errors import MalformedInput, MLPipelineError
 
@@ -52,7 +53,7 @@ class WsgiDoor:
                 return self._hand_on(admitted, head, environ, start_response)
             body = b"".join(self._body(environ, head, admitted.limit_bytes))
         except MLPipelineError as error:
-            return _refuse(exchange.error_reply(error), environ, start_response)
+            return _refuse(exchange.refusal(head, error), environ, start_response)
         reply = self._reply(admitted, body)
         if reply is None:
             return self._django(_measured(environ, io.BytesIO(body), len(body)), start_response)
@@ -96,7 +97,7 @@ class WsgiDoor:
         self, elsewhere: Elsewhere, head: Head, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         with contextlib.ExitStack() as held:
-            body: IO[bytes] = self._upload_file(held) if elsewhere.is_upload else io.BytesIO()
+            body: IO[bytes] = self._upload_file(elsewhere.uploads, held) if elsewhere.uploads else io.BytesIO()
             for piece in self._body(environ, head, elsewhere.limit_bytes):
                 body.write(piece)
             size = body.tell()
@@ -106,7 +107,7 @@ class WsgiDoor:
                 # Servers send none of it, and gunicorn warns of it.
                 _close(reply)
                 return []
-            if not elsewhere.is_upload:
+            if not elsewhere.uploads:
                 # As it is: a server may know Django's own kinds of replies, such as a file.
                 return reply
             held.callback(_close, reply)
@@ -144,9 +145,9 @@ class WsgiDoor:
 
         return read
 
-    def _upload_file(self, held: contextlib.ExitStack) -> IO[bytes]:
-        held.enter_context(self._exchange.uploads.place())
-        return held.enter_context(self._exchange.uploads.file())
+    def _upload_file(self, uploads: Uploads, held: contextlib.ExitStack) -> IO[bytes]:
+        held.enter_context(uploads.place())
+        return held.enter_context(self._exchange.spool.file())
 
 
 class _Held:

@@ -1,0 +1,71 @@
+"""Recognition: what a sent file is, and whether it can be scored, by its beginning alone: a job reads the rest."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+
+from ml_pipeline.apps.batches.models import Format
+from ml_pipeline.apps.ml.scoring import dialects, jobs, records, sources
+from ml_pipeline.apps.ml.signature import Signature
+from ml_pipeline.errors import MalformedInput
+
+# A line with the columns' names, in an encoding of two bytes a character; as much is read and as much expanded.
+HEAD_BYTES = 2 * records.MAX_BYTES + 1_000
+# Of gzip in many parts, each some 60 kB of text, more than there are in such a head.
+MOST_PARTS = 200
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+
+
+def recognised(file: IO[bytes], signature: Signature, *, encoding: str | None, probabilities: bool) -> Format:
+    """What `file` is. Of Parquet no more is known then; a CSV begins as the algorithm with `signature` needs it.
+
+    Raises MalformedInput for what is neither.
+    """
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    if head.startswith(_GZIP):
+        head = _expanded(head)
+    if head.startswith(_PARQUET):
+        return Format.PARQUET
+    if head.startswith(_GZIP):
+        raise MalformedInput("The file is gzip within gzip; a file is packed once.")
+    # Under a name by which a clean-up knows it, should this process be killed.
+    with tempfile.NamedTemporaryFile(dir=settings.WORK_DIR, suffix=".upload") as written:
+        written.write(head)
+        written.flush()
+        header = _header(Path(written.name), encoding)
+    dialects.check_features(header, signature)
+    jobs.check_names(header, signature, probabilities=probabilities)
+    return Format.CSV
+
+
+def _header(path: Path, encoding: str | None) -> tuple[str, ...]:
+    scratch = path.with_name(f"{path.name}-plain")
+    try:
+        # No encoding makes more than three bytes of one.
+        plain = sources.made_plain(path, scratch, encoding=encoding, most_bytes=3 * HEAD_BYTES)
+        return dialects.read(plain).header
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _expanded(packed: bytes) -> bytes:
+    # By hand: who makes gzip of endless headers or of nothing in many parts shall not be waited for.
+    expanded = b""
+    for _ in range(MOST_PARTS):
+        part = zlib.decompressobj(wbits=31)
+        try:
+            expanded += part.decompress(packed, HEAD_BYTES - len(expanded))
+        except zlib.error as error:
+            if expanded:
+                break
+            raise MalformedInput(f"The file is not whole gzip: {str(error)[:100]}.") from None
+        packed = part.unused_data
+        if not part.eof or not packed or len(expanded) >= HEAD_BYTES:
+            break
+    return expanded
