@@ -109,3 +109,42 @@ class BatchChunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}/{self.number}"
+
+
+class FeedbackFile(models.Model):
+    """A file of true outcomes of requests of one endpoint, told piece by piece.
+
+    What is told is counted in the transaction that tells it, with the place in the plain file at which the next piece
+    begins. `problems` lists the first lines that were refused: [line, request id, what is wrong].
+    """
+
+    TEAM_PATH: ClassVar[str] = "parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_endpoint"
+
+    uid = models.UUIDField(unique=True)
+    parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="feedback_files")
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    file_name = models.CharField(max_length=255)
+    input_bytes = models.BigIntegerField()
+    encoding = models.CharField(max_length=15, blank=True)
+    state = models.CharField(max_length=15, choices=State.choices, default=State.QUEUED)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+    next_offset = models.BigIntegerField(null=True)
+    next_line = models.BigIntegerField(default=0)
+    next_row = models.BigIntegerField(default=0)
+    accepted = models.BigIntegerField(default=0)
+    unchanged = models.BigIntegerField(default=0)
+    unknown = models.BigIntegerField(default=0)
+    invalid = models.BigIntegerField(default=0)
+    problems = models.JSONField(default=list)
+
+    objects = OwnedRows.as_manager()
+
+    class Meta:
+        verbose_name = "feedback file"
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.file_name}"
