@@ -32,6 +32,8 @@ LIMITS = (
     ("labels of an A/B test that its self-test replays", "apps.abtests.selftests", "MOST_LABELS", "labels"),
     ("labels of a self-test, in all replays together", "apps.abtests.selftests", "MOST_REPLAYED", "labels"),
     ("self-tests under way at once", "apps.abtests.selftests", "MOST_AT_ONCE", "self-tests"),
+    ("lines of a feedback file that are told in one transaction", "apps.batches.tellings", "ROWS", "lines"),
+    ("refused lines of a feedback file that are listed", "apps.batches.tellings", "MOST_PROBLEMS", "lines"),
     ("rows a page of a list, unless `limit` says", "rest.lists", "DEFAULT_LIMIT", "rows"),
     ("rows a page of a list, at most", "rest.lists", "MAX_LIMIT", "rows"),
     ("depth of JSON", "wire.strict_json", "MAX_DEPTH", "levels"),

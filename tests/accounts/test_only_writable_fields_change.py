@@ -37,6 +37,7 @@ WRITABLE = {
     "/mlalgorithms/{algorithm}/archive": {"reason"},
     "/mlalgorithms/{algorithm}/tags/{tag}": {"value"},
     "/mlrequests/{request}": {"feedback"},
+    "/batches/feedback/{feedback_file}/cancel": set(),
     "/teams/{team}/members/{username}": {"role"},
 }
 
@@ -66,7 +67,7 @@ WRITING = [one for one in OPERATIONS if one.path in WRITABLE and one.method in (
 
 
 def test_every_operation_that_writes_fields_is_tried() -> None:
-    elsewhere = {"/mlrequests/feedback", "/mlalgorithms", "/keys/{key}/revoke"}
+    elsewhere = {"/mlrequests/feedback", "/batches/feedback", "/mlalgorithms", "/keys/{key}/revoke"}
     writing = {one.path for one in OPERATIONS if one.method in ("POST", "PUT", "PATCH") and one.scope != "predict"}
     assert writing == set(WRITABLE) | elsewhere
 

@@ -77,10 +77,12 @@ def test_no_list_and_no_page_has_anything_of_theirs(actors: list[Actor]) -> None
                     assert not MARKS.search(reply.text), (actor.name, operation, accept)
 
 
-@pytest.mark.parametrize("scoped", ["mlalgorithms", "mlalgorithmstatuses", "mlrequests", "abtests", "batches"])
+@pytest.mark.parametrize(
+    "scoped", ["mlalgorithms", "mlalgorithmstatuses", "mlrequests", "abtests", "batches", "batches/feedback"]
+)
 def test_filters_by_what_is_theirs_find_what_filters_by_nothing_find(actors: list[Actor], scoped: str) -> None:
     parameters = {"endpoint": "endpoint", "algorithm": "parent_mlalgorithm"}
-    names = ("endpoint",) if scoped == "mlalgorithms" else ("endpoint", "algorithm")
+    names = ("endpoint",) if scoped in ("mlalgorithms", "batches/feedback") else ("endpoint", "algorithm")
     for actor in actors:
         if "read" in actor.scopes:
             for name in names:
@@ -156,6 +158,7 @@ def test_the_admin_shows_nothing_of_theirs(actors: list[Actor]) -> None:
         "accounts/membership": ("endpoint_id", "admin"),
         "accounts/apikey": ("key", "admin"),
         "batches/batchjob": ("batch", "read"),
+        "batches/feedbackfile": ("feedback_file", "read"),
         "events/event": ("key", "admin"),
     }
     for actor in actors:
@@ -192,12 +195,9 @@ def test_nothing_of_theirs_was_changed(module_home: Home, actors: list[Actor]) -
 def test_a_key_for_endpoints_sees_no_other_of_its_team(two_teams_server: Server, secrets: dict[str, str]) -> None:
     elsewhere = two_teams.of_key(two_teams_server, "bound elsewhere", secrets["bound-elsewhere"])
     for operation in OPERATIONS:
-        if (
-            operation.path.startswith(
-                ("/endpoints/", "/mlalgorithms/", "/mlalgorithmstatuses/", "/{endpoint}", "/batch")
-            )
-            and operation.path != "/batches"
-        ):
+        if operation.path.startswith(
+            ("/endpoints/", "/mlalgorithms/", "/mlalgorithmstatuses/", "/{endpoint}", "/batch")
+        ) and operation.path not in ("/batches", "/batches/feedback"):
             reply = asked(elsewhere, operation, {**OURS, "request": NOBODYS["request"]})
             assert reply.status_code == 404, (operation, reply.text)
         elif operation.method == "GET" and operation.is_of_all and operation.scope == "read":

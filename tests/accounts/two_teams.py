@@ -32,9 +32,10 @@ THEIRS = {
     "archived": 7_200_002,
     "abtest": 7_500_001,
     "batch": 7_600_001,
+    "feedback_file": 7_700_001,
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
-MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7600001|7200002|07000005", re.IGNORECASE)
+MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|7200002|07000005", re.IGNORECASE)
 # Of the same kind, and of nobody.
 NOBODYS = {
     "endpoint": "nobody_wine",
@@ -50,6 +51,7 @@ NOBODYS = {
     "archived": 8_000_006,
     "abtest": 8_000_005,
     "batch": 8_000_007,
+    "feedback_file": 8_000_008,
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -63,6 +65,7 @@ OURS = {
     "archived": 6_200_001,
     "abtest": 6_500_001,
     "batch": 6_600_001,
+    "feedback_file": 6_700_001,
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
@@ -75,7 +78,7 @@ from django.utils import timezone
 from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.accounts import keys
 from ml_pipeline.apps.accounts.models import Team
-from ml_pipeline.apps.batches.models import BatchJob
+from ml_pipeline.apps.batches.models import BatchJob, FeedbackFile
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.stats.courses import Course
@@ -106,6 +109,11 @@ def queued(pk, algorithm, word, actor):
         file_name=word + ".csv", input_bytes=1, input_format="csv", output_format="csv", probabilities=False,
         log_requests=True)
 
+def sent(pk, endpoint, word, actor):
+    FeedbackFile.objects.create(
+        pk=pk, uid=UUID(int=pk), parent_endpoint=endpoint, created_by=actor, created_at=timezone.now(),
+        file_name=word + ".csv", input_bytes=1)
+
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
     endpoint.save(force_insert=True)
@@ -125,6 +133,7 @@ def filled(names, team, word, actor):
     rest = archived(names["archived"], MLAlgorithm.objects.get(pk=row.pk), word + "_archived", actor)
     ended(names["abtest"], endpoint, word + " test", (row, rest), actor)
     queued(names["batch"], row, word, actor)
+    sent(names["feedback_file"], endpoint, word, actor)
 """
 
 _MAKE = (
@@ -149,6 +158,7 @@ tags.put(MLAlgorithm.objects.get(pk=1), "review", "", actor="tests")
 ours_one = MLAlgorithm.objects.get(pk=1)
 ours_rest = archived(ours_too["archived"], MLAlgorithm.objects.get(pk=1), "archived_tree", "tests")
 queued(ours_too["batch"], ours_one, "ours", "tests")
+sent(ours_too["feedback_file"], ours_one.parent_endpoint, "ours", "tests")
 ended(ours_too["abtest"], ours_one.parent_endpoint, "ours", (ours_one, ours_rest), "tests")
 Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
 made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)
@@ -224,7 +234,7 @@ def asked(actor: Actor, operation: Operation, names: dict[str, Any], body: Any =
         files = {"artifact": ("m.onnx", b"x"), **{one: (None, str(value)) for one, value in content.items()}}
         files |= {"name": (None, "m"), "version": (None, "1")}
         return actor.client.post(operation.address(names), files=files)
-    if operation.method == "POST" and operation.path in ("/batches", "/batch-predict"):
+    if operation.method == "POST" and operation.path in ("/batches", "/batches/feedback", "/batch-predict"):
         form = {one: (None, str(value)) for one, value in content.items()}
         return actor.client.post(operation.address(names), files={"file": ("people.csv", b"age\n39\n"), **form})
     return actor.client.request(operation.method, operation.address(names), json=content)

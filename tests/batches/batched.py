@@ -56,9 +56,33 @@ fields = {fields!r}
 for row in MLRequest.objects.filter(job_id={pk}).order_by("pk").values_list(*fields).iterator():
     print(json.dumps([str(row[0]), *row[1:]], default=str))
 """
-_LOGGED = ("id", "parent_mlalgorithm_id", "outcome", "revision", "input_data", "full_response", "response", "probability",
-           "latency_us", "unit", "key_id", "test_id", "arm", "job_id")
-_TOLD = ("state", "rows_total", "rows_done", "rows_rejected", "attempts", "error", "result_bytes", "revision", "log_seq")
+_LOGGED = (
+    "id",
+    "parent_mlalgorithm_id",
+    "outcome",
+    "revision",
+    "input_data",
+    "full_response",
+    "response",
+    "probability",
+    "latency_us",
+    "unit",
+    "key_id",
+    "test_id",
+    "arm",
+    "job_id",
+)
+_TOLD = (
+    "state",
+    "rows_total",
+    "rows_done",
+    "rows_rejected",
+    "attempts",
+    "error",
+    "result_bytes",
+    "revision",
+    "log_seq",
+)
 
 
 class Job(NamedTuple):
@@ -154,8 +178,10 @@ def query(home: Home, sql: str) -> list[Any]:
     if home.database_url.startswith("mysql"):
         import json as _json
 
-        code = f"import django\ndjango.setup()\nimport json\nfrom django.db import connection as c\nk = c.cursor()\n" \
-               f"k.execute({sql!r})\nprint(json.dumps(k.fetchall()))"
+        code = (
+            f"import django\ndjango.setup()\nimport json\nfrom django.db import connection as c\nk = c.cursor()\n"
+            f"k.execute({sql!r})\nprint(json.dumps(k.fetchall()))"
+        )
         return list(_json.loads(home.python(code)))
     if home.database_url:
         with psycopg.connect(home.database_url) as connection:

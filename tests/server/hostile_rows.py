@@ -90,7 +90,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
 
     from ml_pipeline.apps.abtests.models import ABTest, Arm
     from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
-    from ml_pipeline.apps.batches.models import BatchChunk, BatchJob
+    from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, FeedbackFile
     from ml_pipeline.apps.endpoints import models
     from ml_pipeline.apps.events.models import Event
 
@@ -134,13 +134,15 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
         **{"input_bytes": 1, "probabilities": True, "log_requests": True, "state": "failed"},
     )
     fill(BatchChunk(job=batch, number=0, offset=0, length=1, first_row=0, first_line=1, rows=1), texts)
+    file = FeedbackFile(parent_endpoint=endpoint, created_at=now, uid=UUID(int=number), input_bytes=1, state="failed")
+    fill(file, texts, problems=[[1, ALL, ALL]])
     # What the first page of the admin lists as the latest.
     kind = ContentType.objects.get_for_model(User)
     superuser = User.objects.get(is_superuser=True)
     entry = LogEntry(user=superuser, content_type=kind, object_id=str(person.pk), action_flag=2, change_message=ALL)
     entry.object_repr = ALL[:200]
     entry.save()
-    made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch)
+    made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch, file)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 
@@ -171,6 +173,7 @@ def main() -> None:
             "key": row["accounts.apikey"].pk,
             "abtest": row["abtests.abtest"].pk,
             "batch": row["batches.batchjob"].pk,
+            "feedback_file": row["batches.feedbackfile"].pk,
         }
         for row in rows
     ]

@@ -38,6 +38,7 @@ NAMES = {
     "keys": "key",
     "abtests": "abtest",
     "batches": "batch",
+    "feedback": "feedback_file",
 }
 # What a stranger writes into a link that he sends.
 REFLECTING = (

@@ -1,11 +1,11 @@
-"""Batch jobs in Django's admin, to be read."""
+"""Batch jobs and feedback files in Django's admin, to be read."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
 from ml_pipeline.apps.accounts.admin import ReadOnly
-from ml_pipeline.apps.batches.models import BatchJob
+from ml_pipeline.apps.batches.models import BatchJob, FeedbackFile
 
 
 @admin.register(BatchJob)
@@ -17,3 +17,14 @@ class BatchJobAdmin(ReadOnly):
         *("rows_total", "rows_done", "rows_rejected", "created_by", "created_at", "ended_at"),
     )
     list_select_related = ("parent_endpoint", "parent_mlalgorithm")
+
+
+@admin.register(FeedbackFile)
+class FeedbackFileAdmin(ReadOnly):
+    """Feedback files."""
+
+    list_display = (
+        *("id", "file_name", "parent_endpoint", "state", "next_row"),
+        *("accepted", "unchanged", "unknown", "invalid", "created_by", "created_at", "ended_at"),
+    )
+    list_select_related = ("parent_endpoint",)

@@ -7,6 +7,7 @@ of whoever made it: one who lost his lease writes beside the others, and nobody 
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,16 @@ def local_path(name: str) -> Path | None:
         return Path(storage().path(name))
     except NotImplementedError:
         return None
+
+
+def fetched(name: str, scratch: Path) -> Path:
+    """The file on this machine: `scratch` where it had to be fetched."""
+    path = local_path(name)
+    if path is not None:
+        return path
+    with storage().open(name, "rb") as source, scratch.open("wb") as target:
+        shutil.copyfileobj(source, target, 1_000_000)
+    return scratch
 
 
 def clear(uid: UUID, *, keep: Collection[str] = ()) -> None:

@@ -9,6 +9,7 @@ from typing import IO
 
 from django.conf import settings
 
+from ml_pipeline.apps.batches import tellings
 from ml_pipeline.apps.batches.models import Format
 from ml_pipeline.apps.ml.scoring import dialects, jobs, records, sources
 from ml_pipeline.apps.ml.signature import Signature
@@ -26,25 +27,37 @@ def recognised(file: IO[bytes], signature: Signature, *, encoding: str | None, p
 
     Raises MalformedInput for what is neither.
     """
+    header = _header(file, encoding)
+    if header is None:
+        return Format.PARQUET
+    dialects.check_features(header, signature)
+    jobs.check_names(header, signature, probabilities=probabilities)
+    return Format.CSV
+
+
+def check_feedback(file: IO[bytes], *, encoding: str | None) -> None:
+    """Raises MalformedInput where `file` does not begin as a CSV of feedback."""
+    tellings.check_header(_header(file, encoding))
+
+
+def _header(file: IO[bytes], encoding: str | None) -> tuple[str, ...] | None:
+    """The columns of a CSV; None of Parquet."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
     if head.startswith(_GZIP):
         head = _expanded(head)
     if head.startswith(_PARQUET):
-        return Format.PARQUET
+        return None
     if head.startswith(_GZIP):
         raise MalformedInput("The file is gzip within gzip; a file is packed once.")
     # Under a name by which a clean-up knows it, should this process be killed.
     with tempfile.NamedTemporaryFile(dir=settings.WORK_DIR, suffix=".upload") as written:
         written.write(head)
         written.flush()
-        header = _header(Path(written.name), encoding)
-    dialects.check_features(header, signature)
-    jobs.check_names(header, signature, probabilities=probabilities)
-    return Format.CSV
+        return _read(Path(written.name), encoding)
 
 
-def _header(path: Path, encoding: str | None) -> tuple[str, ...]:
+def _read(path: Path, encoding: str | None) -> tuple[str, ...]:
     scratch = path.with_name(f"{path.name}-plain")
     try:
         # No encoding makes more than three bytes of one.

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ml_pipeline.apps.batches import files, turns
 from ml_pipeline.apps.batches.batches import SCORING
-from ml_pipeline.apps.batches.models import OVER, BatchChunk, BatchJob, State
+from ml_pipeline.apps.batches.models import OVER, BatchChunk, BatchJob, FeedbackFile, State
 from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.leases import Lease
@@ -66,7 +66,8 @@ def clear_strange(grace: timedelta = GRACE) -> int:
     """Of how many jobs that are not there files were removed, all of them older than `grace`."""
     before = timezone.now() - grace
     old = [uid for uid, stored_at in files.folders() if stored_at < before]
-    known = set(BatchJob.objects.filter(uid__in=old).values_list("uid", flat=True))
+    kinds: tuple[type[BatchJob] | type[FeedbackFile], ...] = (BatchJob, FeedbackFile)
+    known = {uid for kind in kinds for uid in kind.objects.filter(uid__in=old).values_list("uid", flat=True)}
     strange = [uid for uid in old if uid not in known]
     for uid in strange:
         files.clear(uid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +49,7 @@ class Source(NamedTuple):
 
 def opened(job: BatchJob, folder: Path) -> Source:
     """The job's file; what has to be made for it is in `folder`. Raises MalformedInput and BodyTooLarge."""
-    sent = _fetched(job, folder / "input")
+    sent = files.fetched(files.input_name(job.uid), folder / "input")
     path = sources.made_plain(sent, folder / "plain", encoding=job.encoding or None, most_bytes=MAX_BYTES)
     is_parquet = job.input_format == Format.PARQUET
     if sources.is_parquet(path) != is_parquet:
@@ -60,13 +59,3 @@ def opened(job: BatchJob, folder: Path) -> Source:
     dialects.check_features(dialect.header, signature)
     check_names(dialect.header, signature, probabilities=job.probabilities)
     return Source(path, is_parquet, dialect)
-
-
-def _fetched(job: BatchJob, scratch: Path) -> Path:
-    name = files.input_name(job.uid)
-    path = files.local_path(name)
-    if path is not None:
-        return path
-    with files.storage().open(name, "rb") as source, scratch.open("wb") as target:
-        shutil.copyfileobj(source, target, 1_000_000)
-    return scratch

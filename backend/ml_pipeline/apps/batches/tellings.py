@@ -5,23 +5,19 @@ A piece is a transaction: outcomes, counts and the place of the next piece, unde
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
-from django.conf import settings
-
 from ml_pipeline.apps.abtests import counting
 from ml_pipeline.apps.accounts.access import Grant
-from ml_pipeline.apps.batches import files
+from ml_pipeline.apps.batches import files, turns
 from ml_pipeline.apps.batches.models import OVER, FeedbackFile, State
-from ml_pipeline.apps.endpoints import feedback
+from ml_pipeline.apps.batches.sources import MAX_BYTES
+from ml_pipeline.apps.endpoints import feedback, work_folders
 from ml_pipeline.apps.endpoints.feedback import Item, Told
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.leases import Lease
@@ -36,20 +32,16 @@ ROWS = 200
 COLUMNS = ("request_id", "feedback")
 # Problems that are listed one by one.
 MOST_PROBLEMS = 1_000
-# What a packed file may expand to.
-MOST_BYTES = 20_000_000_000
-# A step gives its place in the worker back after this, and another goes on.
-STEP_S = 60.0
 _MAX_SHOWN = 100
 # A line that is refused, the id in it, and what is wrong.
 Problem: TypeAlias = tuple[int, str, str]
 
 
 def work(lease: Lease) -> float | None:
-    """Tells some of the file that the lease is for; 0 where there is more, None once it is over."""
+    """Tells the file that the lease is for; 0 where the worker is to stop, and another one goes on from there."""
     file = FeedbackFile.objects.select_related("parent_endpoint").get(pk=int(lease.subject))
     if file.state in OVER:
-        files.storage().delete(files.input_name(file.uid))
+        files.clear(file.uid)
         return None
     try:
         return _told(lease, file)
@@ -59,41 +51,27 @@ def work(lease: Lease) -> float | None:
 
 
 def _told(lease: Lease, file: FeedbackFile) -> float | None:
-    begun = time.monotonic()
-    with _plain(file) as path:
-        dialect = _dialect(path)
+    with work_folders.made(work_folders.BATCH) as folder:
+        sent = files.fetched(files.input_name(file.uid), folder / "input")
+        path = sources.made_plain(sent, folder / "plain", encoding=file.encoding or None, most_bytes=MAX_BYTES)
+        dialect = dialects.read(path)
+        check_header(None if sources.is_parquet(path) else dialect.header)
         for cut, content in _pieces(path, dialect, file):
-            started = time.monotonic()
-            if not _tell(lease, file, cut, Chunk(content, dialect, cut)):
+            begun = time.monotonic()
+            if lease.is_unwanted or not _tell(lease, file, cut, Chunk(content, dialect, cut)):
                 return 0.0
-            counting.give_way(time.monotonic() - started)
-            if time.monotonic() - begun > STEP_S:
-                return 0.0
+            counting.give_way(time.monotonic() - begun)
     _end(lease, file, State.SUCCEEDED)
     return None
 
 
-@contextmanager
-def _plain(file: FeedbackFile) -> Iterator[Path]:
-    # On this machine, not packed, in UTF-8.
-    folder = Path(tempfile.mkdtemp(dir=settings.WORK_DIR, prefix="feedback-"))
-    try:
-        source = folder / "input"
-        with files.storage().open(files.input_name(file.uid)) as stored, source.open("wb") as copy:
-            shutil.copyfileobj(stored, copy)
-        yield sources.made_plain(source, folder / "plain", encoding=file.encoding or None, most_bytes=MOST_BYTES)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _dialect(path: Path) -> Dialect:
-    if sources.is_parquet(path):
+def check_header(header: tuple[str, ...] | None) -> None:
+    """Raises MalformedInput unless these are the columns of feedback; None stands for Parquet."""
+    if header is None:
         raise MalformedInput("Feedback is CSV; the file is Parquet.")
-    dialect = dialects.read(path)
-    absent = [name for name in COLUMNS if name not in dialect.header]
+    absent = [name for name in COLUMNS if name not in header]
     if absent:
         raise MalformedInput(f"The file lacks the column {absent[0]!r}: feedback has {' and '.join(COLUMNS)}.")
-    return dialect
 
 
 def _pieces(path: Path, dialect: Dialect, file: FeedbackFile) -> Iterator[tuple[Cut, bytes]]:
@@ -110,7 +88,7 @@ def _tell(lease: Lease, file: FeedbackFile, cut: Cut, chunk: Chunk) -> bool:
     grant = Grant(
         file.created_by, teams={endpoint.team_id: frozenset({"feedback"})}, endpoint_ids=frozenset({endpoint.pk})
     )
-    with lease.held():
+    with turns.changing(lease):
         # Not of one that was cancelled since it was read.
         if not FeedbackFile.objects.select_for_update().filter(pk=file.pk).exclude(state__in=OVER).exists():
             return False
@@ -128,6 +106,7 @@ def _tell(lease: Lease, file: FeedbackFile, cut: Cut, chunk: Chunk) -> bool:
         file.next_offset, file.next_row = cut.offset + cut.length, file.next_row + cut.rows
         file.next_line = cut.first_line + records.lines(chunk.content)
         file.save()
+        lease.advance()
         if file.started_at is None:
             FeedbackFile.objects.filter(pk=file.pk).update(started_at=DatabaseNow())
             file.refresh_from_db(fields=["started_at"])
@@ -164,7 +143,7 @@ def _wrong(told: Told) -> str:
 
 
 def _end(lease: Lease, file: FeedbackFile, state: State, error: str = "") -> None:
-    with lease.held():
+    with turns.changing(lease):
         ended = FeedbackFile.objects.filter(pk=file.pk).exclude(state__in=OVER)
         ended.update(state=state, error=error, ended_at=DatabaseNow())
-    files.storage().delete(files.input_name(file.uid))
+    files.clear(file.uid)

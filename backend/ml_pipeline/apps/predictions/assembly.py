@@ -77,6 +77,7 @@ def exchange() -> Exchange:
     uploads = {
         "/api/v1/mlalgorithms": Uploads("manage", settings.UPLOAD_BYTES),
         "/api/v1/batches": Uploads("predict", settings.BATCH_BYTES),
+        "/api/v1/batches/feedback": Uploads("feedback", settings.BATCH_BYTES),
     }
     return Exchange(service, Spool(settings.WORK_DIR), uploads)
 
