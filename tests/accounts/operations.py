@@ -96,7 +96,7 @@ OPERATIONS = [
     Operation("GET", "/batches/feedback", "read", is_of_all=True),
     Operation("POST", "/batches/feedback", "feedback", {"endpoint": "{endpoint}"}),
     Operation("GET", "/batches/feedback/{feedback_file}", "read"),
-    Operation("POST", "/batches/feedback/{feedback_file}/cancel", "feedback"),
+    Operation("POST", "/batches/feedback/{feedback_file}/cancel", "feedback", {}),
     Operation("POST", "/batch-predict", "predict", {"endpoint": "{endpoint}"}),
     Operation("GET", "/teams", "read", is_of_all=True),
     Operation("POST", "/teams", "admin", {"name": "made-by-tests"}, is_of_all=True),
