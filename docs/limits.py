@@ -74,6 +74,6 @@ LIMITS = (
     ("size of what a Parquet file says of itself", "apps.ml.scoring.groups", "MAX_FOOTER_BYTES", "bytes"),
     ("size of a chunk of a Parquet file, as columns", "apps.ml.scoring.groups", "MAX_CHUNK_BYTES", "bytes"),
     ("rows of a chunk on which an algorithm may fail", "apps.ml.scoring.bulk", "MAX_FAILED", "rows"),
-    ("times that a chunk is tried whose process ends", "apps.ml.scoring.pipeline", "TRIES", "times"),
+    ("times that a chunk is tried whose process ends", "apps.ml.scoring.families", "TRIES", "times"),
     ("time for loading in a process of its own", "apps.predictions.assembly", "LOAD_DEADLINE_S", "seconds"),
 )

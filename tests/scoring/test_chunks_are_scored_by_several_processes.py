@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import scorers
 import small_forests
+import threaded_models
 from people import held_out_people
 from servers import wait_until
 
@@ -49,12 +50,23 @@ def running(
     return pipeline.results(terms, path, chunks, processes=2, allowed=allowed, deadline_s=deadline_s)
 
 
-def children() -> list[int]:
-    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [int(one) for one in listed if "scoring.child" in _command(one)]
+def children(parent: int | None = None) -> list[int]:
+    """The processes that score for `parent`, this one unless it is said: those that its template has forked."""
+    return [one for template in templates(parent or os.getpid()) for one in _children(template)]
 
 
-def _command(pid: str) -> str:
+def templates(parent: int) -> list[int]:
+    return [one for one in _children(parent) if "scoring.template" in _command(one)]
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        listed = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/children")]
+        return [int(one) for part in listed for one in part.split()]
+    return []
+
+
+def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text()
     return ""
@@ -109,6 +121,49 @@ def test_a_chunk_whose_process_is_killed_each_time_fails(forest: Bundle, people:
         is_over.set()
         killer.join()
     assert children() == []
+
+
+def test_a_long_job_bears_many_deaths_far_between(forest: Bundle, people: Path) -> None:
+    _, expected = scorers.scored(forest, people, rows=100)
+    found = []
+    for at, (_, one) in enumerate(running(forest, people, rows=100)):
+        found.append(one)
+        # More than a model or a chunk may have in a row, of the template and its children with it.
+        if at % 6 == 0:
+            os.kill(templates(os.getpid())[0], signal.SIGKILL)
+    assert found == expected
+
+
+def test_children_are_forked_from_the_one_process_that_loaded_the_model(forest: Bundle, people: Path) -> None:
+    run = running(forest, people)
+    next(run)
+    (template,) = templates(os.getpid())
+    assert len(list(Path(f"/proc/{template}/task").iterdir())) == 1
+    assert _kilobytes(template, "RssAnon") > 10_000
+    for child in children():
+        # What it has of its own is what it has written to since.
+        shared = _kilobytes(child, "Rss") - sum(_kilobytes(child, f"Private_{one}") for one in ("Clean", "Dirty"))
+        assert shared > 0.8 * _kilobytes(template, "RssAnon")
+    run.close()  # type: ignore[attr-defined]
+
+
+def _kilobytes(pid: int, name: str) -> int:
+    text = Path(f"/proc/{pid}/{'status' if name == 'RssAnon' else 'smaps_rollup'}").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:"))
+
+
+def test_a_model_that_starts_a_thread_is_loaded_by_each_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where a child finds the model's class.
+    monkeypatch.setenv("PYTHONPATH", str(Path(threaded_models.__file__).parent))
+    bundle = threaded_models.bundle_of(tmp_path / "bundle")
+    path = tmp_path / "rows.csv"
+    path.write_text("number\n" + "1\n" * 100)
+    keys = (threaded_models.ORIGIN.public_key,)
+    found = list(running(bundle, path, rows=10, runtime="sklearn", trusted_keys=keys, logging=None))
+    lines = b"".join(one.output for _, one in found).decode().splitlines()
+    # A thread of the template's would not be there in its forks.
+    assert {line.split(",")[1:3] == ["b", "0.75"] for line in lines} == {True}
+    assert len(lines) == 100
 
 
 def test_whoever_stops_early_leaves_no_process(forest: Bundle, people: Path) -> None:
@@ -195,8 +250,8 @@ def test_children_end_with_a_parent_that_is_killed(forest: Bundle, people: Path)
     try:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "begun\n"
-        listed = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        assert len(listed) == 2
+        listed = [*templates(parent.pid), *children(parent.pid)]
+        assert len(listed) == 3
     finally:
         parent.kill()
         parent.communicate()

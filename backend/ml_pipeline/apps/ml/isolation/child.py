@@ -34,7 +34,7 @@ def live(owner: socket.socket, parent_pid: int) -> NoReturn:
     """Loads what the first frame on `owner` says, answers the others, and ends this process; never returns."""
     code = 1
     try:
-        _leave_home(owner)
+        leave_home(owner)
         first = frames.received(owner).header
         limits.apply(Limits(**first["limits"]))
         # A parent that ended before the line above would never be missed.
@@ -47,7 +47,8 @@ def live(owner: socket.socket, parent_pid: int) -> NoReturn:
         os._exit(code)
 
 
-def _leave_home(owner: socket.socket) -> None:
+def leave_home(owner: socket.socket) -> None:
+    """In a process that was just forked: nothing is left of the template's descriptors but `owner`."""
     # A group of its own, so that what the model starts ends with it; not a session: niceness counts only within one.
     os.setpgid(0, 0)
     # What a model prints is dropped: it could flood a log, or forge it.

@@ -65,6 +65,13 @@ def apply(limits: Limits) -> None:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         _demand(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """This process dies with its parent, as `apply` has it. A fork has its parent's limits, but not this."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
         _demand(libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
 
 

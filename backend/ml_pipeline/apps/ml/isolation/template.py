@@ -19,12 +19,13 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from ml_pipeline.apps.ml.isolation import child
-from ml_pipeline.wire import log_lines
 
 PID = struct.Struct("!i")
 LIBRARIES = (
@@ -60,14 +61,18 @@ logger = logging.getLogger(__name__)
 
 
 class Template:
-    """The process's one object: its owner's socket and the pids of its children."""
+    """The process's one object: its owner's socket and the pids of its children.
 
-    def __init__(self, owner: socket.socket) -> None:
+    In each child `live` is called with the child's socket and the template's pid.
+    """
+
+    def __init__(self, owner: socket.socket, live: Callable[[socket.socket, int], NoReturn]) -> None:
         self._owner = owner
+        self._live = live
         self._children: set[int] = set()
 
     def run(self) -> None:
-        """Returns when the owner is gone; every child was told to end by then."""
+        """Returns when the owner is gone; every child has ended by then."""
         wakeup, woken = socket.socketpair()
         for end in (wakeup, woken):
             end.setblocking(False)
@@ -87,6 +92,11 @@ class Template:
             finally:
                 for pid in self._children:
                     _end_group(pid)
+                for pid in self._children:
+                    # By its number too, which is its own until it is waited for: it may have left its group.
+                    with suppress(ProcessLookupError, ChildProcessError):
+                        os.kill(pid, signal.SIGKILL)
+                        os.waitpid(pid, 0)
 
     def _bear(self) -> bool:
         content, received, _, _ = socket.recv_fds(self._owner, 1, 1)
@@ -116,7 +126,7 @@ class Template:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            child.live(socket.socket(fileno=end), own)
+            self._live(socket.socket(fileno=end), own)
         self._children.add(pid)
         # The child does the same: whoever comes first, from here on it can be ended as a group.
         with suppress(OSError):
@@ -146,31 +156,45 @@ class Template:
 
 def main() -> None:
     """Imports the libraries and serves the owner at the other end of the descriptor in the command line."""
+    # What it needs to be written is not for templates that log nothing.
+    from ml_pipeline.wire import log_lines
+
     log = logging.StreamHandler()
     log.setFormatter(log_lines.formatter())
     logging.basicConfig(handlers=[log])
     owner = socket.socket(fileno=int(sys.argv[1]))
-    # A stop of the whole service comes to the owner, who finishes what is under way and then leaves.
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_IGN)
-    # What a child started and left behind is reaped here too.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    settle()
     for name in LIBRARIES:
         importlib.import_module(name)
     _check_alone()
-    # The collector would write to every object, and so copy every page that children share.
+    keep_pages()
+    with suppress(OSError):
+        Template(owner, child.live).run()
+
+
+def settle() -> None:
+    """This process leaves when its owner does, and no sooner; what children leave behind is its own to reap."""
+    # A stop of the whole service comes to the owner, who finishes what is under way and then leaves.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def keep_pages() -> None:
+    """What is there by now stays in pages that children share: the collector would write to every object."""
     gc.collect()
     gc.freeze()
-    with suppress(OSError):
-        Template(owner).run()
+
+
+def is_alone() -> bool:
+    """Whether this process has one thread: a lock that another holds at a fork stays locked in the child for ever."""
+    return len(list(Path("/proc/self/task").iterdir())) == 1
 
 
 def _check_alone() -> None:
-    # A lock that another thread holds at a fork stays locked in the child for ever.
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    if threads != 1:
-        raise SystemExit(f"The template has {threads} threads: a library started them when it was imported.")
+    if not is_alone():
+        raise SystemExit("The template has several threads: a library started them when it was imported.")
 
 
 def _end_group(pid: int) -> None:

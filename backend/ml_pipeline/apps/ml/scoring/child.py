@@ -1,38 +1,48 @@
-"""The child: one process of a job, which scores chunk after chunk until nobody asks any more."""
+"""The child: one process of a job, forked from its template, which scores chunks until nobody asks any more."""
 
 from __future__ import annotations
 
 import os
-import sys
-from multiprocessing.connection import Connection
+import socket
 from pathlib import Path
+from typing import NoReturn
 
-from ml_pipeline.apps.ml.isolation import limits
-from ml_pipeline.apps.ml.isolation.limits import Limits
-from ml_pipeline.apps.ml.scoring import bulk, cuts, messages
+from ml_pipeline.apps.ml.isolation import child, limits
+from ml_pipeline.apps.ml.scoring import cuts, messages
+from ml_pipeline.apps.ml.scoring.channels import Channel
+from ml_pipeline.apps.ml.scoring.jobs import Terms
 from ml_pipeline.apps.ml.scoring.messages import Order, Reply
 from ml_pipeline.apps.ml.scoring.scorer import Scorer
 from ml_pipeline.errors import MLPipelineError
 
 
-def live(owner: Connection) -> None:
-    """Scores what `owner` asks until that hangs up."""
-    begun = messages.beginning(owner.recv_bytes())
-    limits.apply(Limits(**begun.limits))  # type: ignore[arg-type]
-    # A parent that ended before the line above would never be missed.
-    if os.getppid() != begun.parent_pid:
-        return
+def live(owner: socket.socket, parent_pid: int, *, terms: Terms, scorer: Scorer | None) -> NoReturn:
+    """Scores what `owner` asks, and ends this process; never returns. Without a `scorer` it loads its own."""
+    code = 1
     try:
-        scorer = Scorer(begun.terms)
+        child.leave_home(owner)
+        # The template's limits are its own already.
+        limits.end_with_parent()
+        # A template that ended before the line above would never be missed.
+        if os.getppid() == parent_pid:
+            _serve(Channel(owner, messages.MAX_ORDER_BYTES), terms, scorer)
+    except (EOFError, ConnectionError):
+        code = 0
+    finally:
+        # Nothing of the template's may run at the end: its handlers, its buffers.
+        os._exit(code)
+
+
+def _serve(owner: Channel, terms: Terms, scorer: Scorer | None) -> None:
+    try:
+        scorer = scorer or Scorer(terms)
     # The model may raise anything.
     except Exception as error:  # noqa: BLE001
-        owner.send_bytes(messages.encode(_told(error)))
+        owner.send(messages.encode(told(error)))
         return
-    # What the parser of the model had is given back; it is more than the model.
-    bulk.give_back()
-    owner.send_bytes(messages.encode(Reply()))
+    owner.send(messages.encode(Reply()))
     while True:
-        owner.send_bytes(messages.encode(_scored(scorer, messages.order(owner.recv_bytes()))))
+        owner.send(messages.encode(_scored(scorer, messages.order(owner.received()))))
 
 
 def _scored(scorer: Scorer, order: Order) -> Reply:
@@ -40,16 +50,10 @@ def _scored(scorer: Scorer, order: Order) -> Reply:
         content = cuts.content(Path(order.path), order.cut) if order.content is None else order.content
         return Reply(scorer.score(content, order.cut))
     except Exception as error:  # noqa: BLE001
-        return _told(error)
+        return told(error)
 
 
-def _told(error: Exception) -> Reply:
+def told(error: Exception) -> Reply:
+    """The message that tells of the error."""
     kind = type(error).__name__
     return Reply(None, kind, error.message if isinstance(error, MLPipelineError) else f"{kind}: {error}"[:500])
-
-
-if __name__ == "__main__":
-    try:
-        live(Connection(int(sys.argv[1])))
-    except (EOFError, ConnectionError):
-        os._exit(0)

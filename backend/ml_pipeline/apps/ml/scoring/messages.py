@@ -9,12 +9,20 @@ from ml_pipeline.apps.ml.scoring.jobs import Scored, Terms
 
 # Of what comes from a process with a model in it, which may send anything.
 MAX_REPLY_BYTES = 1_000_000_000
+# To a child or a template: a chunk at most, and its terms.
+MAX_ORDER_BYTES = 100_000_000
+# The kind of a reply of a template that cannot be forked with the model in it.
+NOT_ALONE = "NotAlone"
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """The first message to a child: its job, its limits (see `Limits`), and who started it."""
+    """The first message to a template: its job, its limits and its children's (see `Limits`), and who started it.
+
+    Where it `is_shared` it loads the model, else each child does.
+    """
 
     terms: Terms
+    is_shared: bool
     limits: dict[str, int | None]
     parent_pid: int
 
@@ -28,7 +36,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What became of the beginning (nothing) or of a chunk; or the error's kind and message."""
+    """What became of loading (nothing) or of a chunk; or the error's kind and message."""
 
     scored: Scored | None = None
     kind: str = ""

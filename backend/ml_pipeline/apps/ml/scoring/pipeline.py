@@ -5,34 +5,28 @@ A child that ends, or is late, is replaced and its chunk tried again, a few time
 
 from __future__ import annotations
 
-import os
-import socket
-import struct
-import subprocess
-import sys
+import math
+import select
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import msgspec
 
-from ml_pipeline.apps.ml.isolation import limits
 from ml_pipeline.apps.ml.isolation.limits import Limits
-from ml_pipeline.apps.ml.scoring import child, messages
+from ml_pipeline.apps.ml.isolation.nursery import Child
+from ml_pipeline.apps.ml.scoring import families, messages
+from ml_pipeline.apps.ml.scoring.channels import BrokenMessage, Channel
 from ml_pipeline.apps.ml.scoring.cuts import Cut
+from ml_pipeline.apps.ml.scoring.families import Family
 from ml_pipeline.apps.ml.scoring.jobs import Scored, Terms
-from ml_pipeline.apps.ml.scoring.messages import Beginning, Order, Reply
-from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact, MalformedInput
+from ml_pipeline.apps.ml.scoring.messages import Order, Reply
+from ml_pipeline.errors import MalformedInput
 
-# How often a chunk is tried whose process ends.
-TRIES = 3
 # Results that wait for one before them, a process.
 AHEAD = 1
-_KINDS = {kind.__name__: kind for kind in (AlgorithmFailed, InvalidArtifact, MalformedInput)}
 
 
 def results(
@@ -46,11 +40,12 @@ def results(
 ) -> Iterator[tuple[Cut, Scored]]:
     """Each of `chunks`, in order, with what became of it; a chunk without bytes has them in the file at `path`.
 
-    A child is `allowed` so much, and has `deadline_s` for a chunk or for loading. Call it and iterate in one thread.
-    Raises what a child raised, as AlgorithmFailed, InvalidArtifact or MalformedInput, and what `chunks` raises in
-    their turn. The children end with the iteration.
+    The children are forked from a template that has loaded the model. Each process is `allowed` so much, and has
+    `deadline_s` for a chunk or for loading. Call it and iterate in one thread. Raises what a child raised, as
+    AlgorithmFailed, InvalidArtifact or MalformedInput, and what `chunks` raises in their turn. The processes end with
+    the iteration.
     """
-    run = _Run(terms, path, allowed, deadline_s)
+    run = _Run(Family(terms, allowed, deadline_s), path, deadline_s)
     try:
         yield from run.results(iter(chunks), processes)
     finally:
@@ -58,60 +53,49 @@ def results(
 
 
 class _Worker:
-    """One child and what it was asked."""
+    """One child and what it was asked: first of all to load."""
 
-    def __init__(self, terms: Terms, allowed: Limits, deadline_s: float) -> None:
-        ours, theirs = socket.socketpair()
-        # One that stops in the middle of a message is late as well.
-        for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            ours.setsockopt(socket.SOL_SOCKET, way, _interval(deadline_s))
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", child.__name__, str(theirs.fileno())],
-                env=limits.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
-        self.connection = Connection(ours.detach())
+    def __init__(self, child: Child, deadline_s: float, lost: int = 0) -> None:
+        """`lost` is how many before it, each in place of the last, ended before they had loaded."""
+        self.lost = lost
+        self._child = child
+        self.channel = Channel(child.socket, messages.MAX_REPLY_BYTES)
         self.order: Order | None = None
         self._deadline_s = deadline_s
         self.is_idle = False
-        self.send(messages.encode(Beginning(terms, asdict(allowed), os.getpid())))
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        self.until = time.monotonic() + deadline_s
 
     def ask(self, order: Order) -> None:
         self.order, self.is_idle = order, False
-        self.send(messages.encode(order))
-
-    def send(self, content: bytes) -> None:
         self.until = time.monotonic() + self._deadline_s
         # That it has ended is seen when its answer is read.
         with suppress(OSError):
-            self.connection.send_bytes(content)
+            self.channel.tell(messages.encode(order))
+
+    @property
+    def wanted(self) -> int:
+        """The events of its socket that it waits for."""
+        return select.POLLIN | (select.POLLOUT if self.channel.is_behind else 0)
 
     def reply(self) -> Reply | None:
-        """Its answer, or None where it ended or sent what is none."""
+        """Its answer, or None where it is not whole yet. Raises EOFError where it ended or sent what is none."""
         try:
-            return messages.reply(self.connection.recv_bytes(messages.MAX_REPLY_BYTES))
-        except (EOFError, OSError, msgspec.MsgspecError):
-            return None
+            self.channel.flush()
+            content = self.channel.heard()
+            reply = None if content is None else messages.reply(content)
+        except (OSError, BrokenMessage, msgspec.MsgspecError):
+            raise EOFError from None
+        if reply is not None and self.order is not None and not reply.kind and reply.scored is None:
+            raise EOFError
+        return reply
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self.connection.close()
+        self._child.kill()
 
 
 class _Run:
-    def __init__(self, terms: Terms, path: Path, allowed: Limits, deadline_s: float) -> None:
-        self._terms, self._path = terms, path
-        self._allowed, self._deadline_s = allowed, deadline_s
+    def __init__(self, family: Family, path: Path, deadline_s: float) -> None:
+        self._family, self._path, self._deadline_s = family, path, deadline_s
         self._workers: list[_Worker] = []
         # Of chunks whose process ended: to be tried again before others, and how often that was.
         self._again: deque[Order] = deque()
@@ -122,7 +106,8 @@ class _Run:
         asked: deque[int] = deque()
         failed: Exception | None = None
         is_over = False
-        self._workers = [self._worker() for _ in range(processes)]
+        for _ in range(processes):
+            self._workers.append(_Worker(self._family.bear(), self._deadline_s))
         while asked or not is_over:
             for worker in self._workers:
                 while worker.is_idle and (self._again or (not is_over and len(asked) < (1 + AHEAD) * processes)):
@@ -151,49 +136,51 @@ class _Run:
         busy = [worker for worker in self._workers if not worker.is_idle]
         if not busy:
             return
-        timeout_s = max(0.0, min(worker.until for worker in busy) - time.monotonic())
-        ready = set(wait([worker.connection for worker in busy], timeout_s))
+        poll = select.poll()
         for worker in busy:
-            if worker.connection in ready:
-                self._take(worker, worker.reply())
+            poll.register(worker.channel, worker.wanted)
+        timeout_s = max(0.0, min(worker.until for worker in busy) - time.monotonic())
+        ready = {number for number, _ in poll.poll(math.ceil(timeout_s * 1_000))}
+        for worker in busy:
+            try:
+                reply = worker.reply() if worker.channel.fileno() in ready else None
+            except EOFError:
+                self._replace(worker)
+                continue
+            if reply is not None:
+                self._take(worker, reply)
+            # One that stops in the middle of a message is late as well.
             elif time.monotonic() >= worker.until:
-                self._take(worker, None)
+                self._replace(worker)
 
-    def _take(self, worker: _Worker, reply: Reply | None) -> None:
+    def _take(self, worker: _Worker, reply: Reply) -> None:
         order, worker.order = worker.order, None
-        if reply is None or (order is not None and not reply.kind and reply.scored is None):
-            self._replace(worker, order)
-        elif reply.kind:
-            where = "" if order is None else f"{_where(order.cut)}: "
-            raise _KINDS.get(reply.kind, AlgorithmFailed)(f"{where}{reply.message}")
-        else:
-            worker.is_idle = True
-            if order is not None and reply.scored is not None:
-                self._done[order.cut.number] = order.cut, reply.scored
+        if reply.kind:
+            raise families.failure(reply, "" if order is None else f"{_where(order.cut)}: ")
+        worker.is_idle = True
+        if order is None:
+            self._family.keep()
+        elif reply.scored is not None:
+            self._lost.pop(order.cut.number, None)
+            self._done[order.cut.number] = order.cut, reply.scored
 
-    def _replace(self, worker: _Worker, order: Order | None) -> None:
-        number = -1 if order is None else order.cut.number
-        self._lost[number] = self._lost.get(number, 0) + 1
-        if self._lost[number] >= TRIES:
-            where = "Loading the model" if order is None else _where(order.cut)
-            raise AlgorithmFailed(f"{where}: the process ended or was late {TRIES} times.")
+    def _replace(self, worker: _Worker) -> None:
         worker.kill()
-        self._workers[self._workers.index(worker)] = self._worker()
-        if order is not None:
+        order, lost = worker.order, 0
+        if order is None:
+            lost = worker.lost + 1
+            families.check_tries("Loading the model", lost)
+        else:
+            number = order.cut.number
+            self._lost[number] = self._lost.get(number, 0) + 1
+            families.check_tries(_where(order.cut), self._lost[number])
             self._again.append(order)
-
-    def _worker(self) -> _Worker:
-        return _Worker(self._terms, self._allowed, self._deadline_s)
+        self._workers[self._workers.index(worker)] = _Worker(self._family.bear(), self._deadline_s, lost)
 
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
-
-
-def _interval(seconds: float) -> bytes:
-    # For the system no time at all is for ever.
-    microseconds = max(1, round(seconds * 1e6))
-    return struct.pack("@ll", *divmod(microseconds, 1_000_000))
+        self._family.close()
 
 
 def _where(cut: Cut) -> str:
