@@ -83,8 +83,24 @@ def test_a_chunk_without_a_good_row_has_no_output(forest: Bundle) -> None:
 
 
 CELLS = st.one_of(
-    st.text(st.sampled_from("=+-@\t\r\n\"',;1.e x"), max_size=5),
+    st.text(st.sampled_from("=+-@\t\r\n\"',;1.e x\uff1d\uff0d\uff20\u3000\u00a0é"), max_size=5),
     st.sampled_from(["-5", "+1.5e3", "-5,5", "=1+1", "-a", "+", "@x", "\tx", "\rx", "--1", "-1-1", "1", "-.5", "-٣"]),
+    st.sampled_from(
+        [
+            " =1",
+            "  -5",
+            " - a",
+            "\uff1d1",
+            "\uff0b",
+            "\u3000\uff20x",
+            "\u00a0=1",
+            " \u3000 =",
+            "\n=1",
+            "\n",
+            "\uff0d5",
+            "a =1",
+        ]
+    ),
 )
 
 
@@ -100,6 +116,9 @@ CELLS = st.one_of(
 @example([('-1"', "1", "1")], ",", "\n", csv.QUOTE_MINIMAL)
 @example([("-1", "-x", "-3")], ",", "\n", csv.QUOTE_MINIMAL)
 @example([("", "-", "1")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("1", " -5", " -x")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("1", "a", "b\n"), ("\n", "1", "2")], ",", "\n", csv.QUOTE_MINIMAL)
+@example([("\uff0d1", "1", "2")], ",", "\n", csv.QUOTE_MINIMAL)
 @example([("-", "1", "=")], ",", "\n", csv.QUOTE_ALL)
 def test_no_cell_is_a_formula_and_numbers_stay(
     table: list[tuple[str, ...]], delimiter: str, ending: str, quoting: Any
@@ -118,7 +137,10 @@ def test_no_cell_is_a_formula_and_numbers_stay(
         assert row[3] == f"L{at}"
         for cell, text in zip(row, came, strict=False):
             is_number = written._IS_NUMBER.fullmatch(text) is not None
-            assert cell == (f"'{text}" if text[:1] in tuple("=+-@\t\r") and text and not is_number else text)
+            may_run = text[:1] in tuple("\t\r\n") or text.lstrip(" \u00a0\u3000")[:1] in tuple(
+                "=+-@\uff1d\uff0b\uff0d\uff20"
+            )
+            assert cell == (f"'{text}" if may_run and not is_number else text)
             assert (
                 cell
                 == next(csv.reader(io.StringIO(written.cell(text, delimiter), newline=""), delimiter=delimiter), [""])[
@@ -136,6 +158,13 @@ def test_the_rows_that_are_wanted(content: bytes, kept: list[int]) -> None:
     made = bytes(written.rows(chunk, np.array(kept), [pa.array(["x"] * len(kept))]))
     rows = [["1", "2", "x"], ["3", "4", "x"], ["5", "6", "x"]]
     assert list(csv.reader(io.StringIO(made.decode()))) == [rows[at] for at in kept]
+
+
+def test_a_cell_in_quotes_at_the_end_of_a_line_is_no_formula() -> None:
+    content = '1,"a b"\n -5,"ü"\n- ,x =1\n'.encode().replace(b"- ,", b"-2,")
+    chunk = Chunk(content, Dialect(("a", "b"), ",", 0, 2), scorers.whole(content, 3))
+    made = bytes(written.rows(chunk, np.arange(3), [pa.array(["L"] * 3)]))
+    assert made.decode() == '1,"a b",L\n -5,"ü",L\n-2,x =1,L\n'
 
 
 def test_a_header_is_harmless_too() -> None:

@@ -2,12 +2,16 @@
 
 A row keeps its bytes where no cell of the chunk is a formula to a spreadsheet; else its cells are written anew. Each
 line ends with LF.
+
+A formula is text that begins with `=`, `+`, `-`, `@`, a tab, CR or LF, as OWASP's page on CSV injection has it; so are
+the full-width forms of the signs, which spreadsheets of East Asia may take for the same, and signs behind blanks, which
+some drop. A number in ASCII is none, with blanks before it or not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +21,16 @@ from ml_pipeline.apps.ml.scoring import columns
 from ml_pipeline.apps.ml.scoring.records import Places
 from ml_pipeline.apps.ml.scoring.tables import Chunk
 
-_STARTS = r"=+\-@\t\r"
+_SIGNS, _WIDE = "=+-@", "\uff1d\uff0b\uff0d\uff20"
+_BLANKS = " \u00a0\u3000"
+_STARTS = rf"(?:[\t\r\n]|[{_BLANKS}]*[=+\-@{_WIDE}])"
 # What a spreadsheet takes for a number is none of its formulas.
-_NUMBER = r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
-_FORMULA = re.compile(f"[{_STARTS}]")
+_NUMBER = r" *[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
+_FORMULA = re.compile(_STARTS)
 _IS_NUMBER = re.compile(_NUMBER, re.ASCII)
+# The same in bytes of UTF-8.
+_SIGN = b"(?:%s)" % b"|".join(re.escape(one.encode()) for one in _SIGNS + _WIDE)
+_BLANK = b"(?:%s)" % b"|".join(re.escape(one.encode()) for one in _BLANKS)
 
 
 def header(names: Sequence[str], delimiter: str) -> bytes:
@@ -75,24 +84,35 @@ def _plain(chunk: Chunk) -> bytes | None:
 
 def _may_run(content: bytes, delimiter: bytes) -> bool:
     """Whether a cell of the content may be a formula; one that is a number is none."""
-    # One byte is looked for much faster than two, and mostly it is not there.
-    starts = [one for one in (b"=", b"+", b"-", b"@", b"\t") if one != delimiter and one in content]
-    befores = (delimiter, b"\n", b'"') if b'"' in content else (delimiter, b"\n")
     # Behind a quote even the delimiter may begin a cell.
     if delimiter == b"\t" and b'"\t' in content:
         return True
-    if not starts or (
-        content[:1] not in starts and not any(before + start in content for before in befores for start in starts)
-    ):
+    # Bytes are looked for much faster than a pattern, and mostly they are not there.
+    befores = (delimiter, b"\n", b'"') if b'"' in content else (delimiter, b"\n")
+    firsts = tuple(_firsts(content, delimiter))
+    is_odd = content.startswith(firsts) or any(before + first in content for before in befores for first in firsts)
+    if not is_odd and b'"\n' not in content:
         return False
-    edge, its = b"\n" + re.escape(delimiter), b"[" + b"".join(map(re.escape, starts)) + b"]"
+    edge = b"\n" + re.escape(delimiter)
+    its = _BLANK + b"*" + _SIGN if delimiter == b"\t" else b"(?:\t|" + _BLANK + b"*" + _SIGN + b")"
     # A number to the end of its cell, with quotes or without.
     number = _NUMBER.encode() + b"%s(?:[" + edge + rb"]|\Z)"
     # Without quotes the delimiter ends the cell, although a number may have it for its decimal point.
     bare = number.replace(b"[.,]", b"[.]") if delimiter == b"," else number
-    plain = rb"(?:\A|[" + edge + b"])(?!" + bare % b"" + b")" + its
+    begun = rb"(?:\A|[" + edge + b"])"
+    plain = begun + b"(?!" + bare % b"" + b")" + its
     formula = plain + b'|"(?!' + number % b'"' + b")" + its
-    return re.search(formula, content) is not None
+    return re.search(begun + b'"\n', content) is not None or (is_odd and re.search(formula, content) is not None)
+
+
+def _firsts(content: bytes, delimiter: bytes) -> Iterator[bytes]:
+    """What a formula of the content may begin with."""
+    is_ascii = content.isascii()
+    signs = [one.encode() for one in (_SIGNS if is_ascii else _SIGNS + _WIDE)]
+    blanks = [one.encode() for one in (_BLANKS[0] if is_ascii else _BLANKS)]
+    yield from (one for one in (*signs, b"\t") if one != delimiter and one in content)
+    if any(blank + sign in content for blank in blanks for sign in signs):
+        yield from (blank for blank in blanks if blank in content)
 
 
 def _lines(content: bytes, chunk: Chunk) -> pa.Array:
@@ -108,7 +128,7 @@ def _lines(content: bytes, chunk: Chunk) -> pa.Array:
 def _cells(texts: pa.Array, delimiter: str) -> pa.Array:
     """Each text as its `cell`."""
     texts = texts.fill_null("")
-    odd = pc.match_substring_regex(texts, pattern=f"^[{_STARTS}]")
+    odd = pc.match_substring_regex(texts, pattern=f"^{_STARTS}")
     if pc.any(odd).as_py():
         number = pc.match_substring_regex(texts, pattern=f"^{_NUMBER}$")
         texts = pc.if_else(pc.and_not(odd, number), columns.joined(["'", texts]), texts)
