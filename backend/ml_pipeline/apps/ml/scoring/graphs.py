@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
+from ml_pipeline.apps.ml.scoring import groves
 
 _TREES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
 # As many trees as say in which order rows come.
@@ -57,7 +60,8 @@ def parted(content: bytes, output: str) -> Parts | None:
         taken = [helper.make_tensor_value_info(matrix, TensorProto.FLOAT, [None, None])]
         told = [one for one in model.graph.output if one.name == output]
         order = _model(model, [_ordering(trees[0])], taken, [_any("order")])
-        back = _model(model, behind, taken, told)
+        needed = {name for node in behind[1:] for name in node.input} | {output}
+        back = _model(model, [*groves.planted(trees[0], needed), *behind[1:]], taken, told)
         front = _model(model, _before(nodes, matrix), given, taken)
         return Parts(encoders, front, matrix, order, back)
     if not encoders:
@@ -133,7 +137,7 @@ def _ordering(trees: Any) -> Any:
     """The first of the trees, their leaves numbered from left to right: a target each."""
     found = _lists(trees)
     chosen = list(dict.fromkeys(found["nodes_treeids"]))[:ORDERING_TREES]
-    kept = [at for at, tree in enumerate(found["nodes_treeids"]) if tree in set(chosen)]
+    kept = np.flatnonzero(np.isin(np.array(found["nodes_treeids"]), chosen)).tolist()
     nodes: dict[str, Any] = {f"nodes_{name}": [found[f"nodes_{name}"][at] for at in kept] for name in _BRANCHES}
     ids = [(found["nodes_treeids"][at], found["nodes_nodeids"][at]) for at in kept]
     sides = dict(zip(ids, zip(*(nodes[f"nodes_{name}"] for name in _BRANCHES[2:]), strict=True), strict=True))
