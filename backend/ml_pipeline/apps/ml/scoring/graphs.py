@@ -19,6 +19,12 @@ from ml_pipeline.apps.ml.scoring import groves
 _TREES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
 # As many trees as say in which order rows come.
 ORDERING_TREES = 3
+# What works row by row, whichever rows stand beside; and what does where it works along a row.
+_BY_ROW = frozenset(
+    {"Add", "ArrayFeatureExtractor", "Cast", "Constant", "Div", "Exp", "Identity", "Mul", "Neg", "Normalizer"}
+    | {"Scaler", "Sigmoid", "Sub", "Sum", "Tanh"}
+)
+_ALONG_ROWS = frozenset({"Concat", "Softmax"})
 _BRANCHES = ("featureids", "values", "modes", "truenodeids", "falsenodeids")
 
 
@@ -121,7 +127,14 @@ def _behind(graph: Any, nodes: Sequence[Any], trees: Any, output: str) -> list[A
             behind.append(node)
     needed = {name for node in behind[1:] for name in node.input if name}
     is_tensor = any(one.name == output and one.type.HasField("tensor_type") for one in graph.output)
-    return behind if output in known and needed <= known | constants and is_tensor else None
+    # The trees get their rows in another order.
+    are_by_row = all(map(_is_by_row, behind[1:]))
+    return behind if output in known and needed <= known | constants and is_tensor and are_by_row else None
+
+
+def _is_by_row(node: Any) -> bool:
+    axes = [one.i for one in node.attribute if one.name == "axis"]
+    return node.op_type in _BY_ROW or (node.op_type in _ALONG_ROWS and axes in ([1], [-1]))
 
 
 def _before(nodes: Sequence[Any], matrix: str) -> list[Any]:
