@@ -54,6 +54,8 @@ LONG = (
     "tests/accounts/test_passwords_are_not_guessed",
     "tests/accounts/test_people_come_by_openid_connect",
     "tests/accounts/test_what_ends_ends_in_every_process",
+    "tests/batches/test_a_batch_is_stopped_and_goes_on",
+    "tests/batches/test_a_killed_batch_ends_the_same",
     "tests/client/test_a_change_is_waited_for_by_client_and_command",
     "tests/client/test_a_command_registers_and_promotes",
     "tests/client/test_a_csv_is_read_by_the_signature",

@@ -1,7 +1,4 @@
-"""Run by tests: a worker with a lease of so many seconds. `python batch_worker.py LEASE_S [ROWS]`.
-
-With ROWS each chunk has no more than these, so that few rows are many chunks.
-"""
+"""Run by tests: a worker with a lease of so many seconds. `python batch_worker.py LEASE_S`."""
 
 from __future__ import annotations
 

@@ -6,13 +6,16 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pandas as pd
+import psycopg
 from homes import REPOSITORY, Home
 from people import held_out_people
 from servers import wait_until
@@ -25,64 +28,46 @@ from ml_pipeline.apps.accounts.models import ApiKey
 from ml_pipeline.apps.batches import batches
 from ml_pipeline.apps.batches.batches import Asked
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
-path, algorithm, asked = json.loads({given!r})
-with open(path, "rb") as handle:
-    key = ApiKey.objects.order_by("pk").first()
-    job = batches.create(
-        File(handle), MLAlgorithm.objects.get(name=algorithm), Asked(**asked), actor="tests", key_id=key.pk
-    )
-print(job.pk)
+key = ApiKey.objects.order_by("pk").first()
+made = []
+for path, algorithm, asked in json.loads({given!r}):
+    with open(path, "rb") as handle:
+        job = batches.create(
+            File(handle), MLAlgorithm.objects.get(name=algorithm), Asked(**asked), actor="tests", key_id=key.pk
+        )
+    made.append(job.pk)
+print(json.dumps(made))
 """
-_READ = """
-import django, json
+_CANCEL = """
+import django, time
 django.setup()
-from django.forms.models import model_to_dict
-from ml_pipeline.apps.batches import files
+from ml_pipeline.apps.batches import batches
 from ml_pipeline.apps.batches.models import BatchJob
-job = BatchJob.objects.get(pk={pk})
-rejected = []
-for chunk in job.chunks.filter(rejected__gt=0).order_by("number"):
-    with files.storage().open(files.errors_part_name(job.uid, chunk.number, chunk.token)) as part:
-        rejected += [json.loads(line) for line in part]
-names = files.storage().listdir(job.uid.hex)[1] if files.storage().exists(job.uid.hex) else []
-told = {{name: getattr(job, name) for name in {fields!r}}}
-print(json.dumps({{**told, "uid": job.uid.hex, "rejected": rejected, "files": sorted(names)}}))
+while BatchJob.objects.get(pk={pk}).log_seq < {after}:
+    time.sleep(0.01)
+batches.cancel({pk}, actor="tests")
 """
-_LOG = """
+_DEFAULTS = {"input_format": "csv", "output_format": "csv"}
+_QUERY = """
 import django, json
 django.setup()
-from ml_pipeline.apps.endpoints.models import MLRequest
-fields = {fields!r}
-for row in MLRequest.objects.filter(job_id={pk}).order_by("pk").values_list(*fields).iterator():
-    print(json.dumps([str(row[0]), *row[1:]], default=str))
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute({sql!r})
+    print(json.dumps(cursor.fetchall(), default=str))
 """
 _LOGGED = (
-    "id",
-    "parent_mlalgorithm_id",
-    "outcome",
-    "revision",
-    "input_data",
-    "full_response",
-    "response",
-    "probability",
-    "latency_us",
-    "unit",
-    "key_id",
-    "test_id",
-    "arm",
-    "job_id",
+    *("id", "parent_mlalgorithm_id", "outcome", "revision", "input_data", "full_response", "response", "probability"),
+    *("latency_us", "unit", "key_id", "test_id", "arm", "job_id"),
 )
-_TOLD = (
-    "state",
-    "rows_total",
-    "rows_done",
-    "rows_rejected",
-    "attempts",
-    "error",
-    "result_bytes",
-    "revision",
-    "log_seq",
-)
+
+
+class Asked(NamedTuple):
+    """What is asked for: a file, and what else is said of it (see `batches.Asked`)."""
+
+    path: Path
+    asked: dict[str, Any]
+    algorithm: str = "random_forest"
 
 
 class Job(NamedTuple):
@@ -108,26 +93,37 @@ class Batches:
     def __init__(self, home: Home) -> None:
         self.home = home
 
-    def create(self, path: Path, algorithm: str = "random_forest", **asked: Any) -> int:
+    def create(self, path: Path, **asked: Any) -> int:
         """The id of a job for the file at `path`."""
-        given = {"file_name": path.name, "input_format": "csv", "output_format": "csv", **asked}
-        return int(self.home.python(_CREATE.format(given=json.dumps([str(path), algorithm, given]))))
+        return self.create_all(Asked(path, asked))[0]
 
-    def cancel(self, pk: int) -> None:
-        """Somebody cancels it."""
-        self.home.python(
-            "import django\ndjango.setup()\nfrom ml_pipeline.apps.batches import batches\n"
-            f"batches.cancel({pk}, actor='tests')"
-        )
+    def create_all(self, *jobs: Asked) -> list[int]:
+        """The ids of such jobs."""
+        given = [(str(one.path), one.algorithm, {"file_name": one.path.name, **_DEFAULTS, **one.asked}) for one in jobs]
+        return list(json.loads(self.home.python(_CREATE.format(given=json.dumps(given)))))
+
+    def cancel(self, pk: int, *, after: int = 0) -> None:
+        """Somebody cancels it once it has logged in so many commits."""
+        self.home.python(_CANCEL.format(pk=pk, after=after))
 
     def job(self, pk: int) -> Job:
         """The job as committed, and its files."""
-        return Job(**json.loads(self.home.python(_READ.format(pk=pk, fields=_TOLD))))
+        columns = ", ".join(Job._fields[:-2])
+        *told, uid = query(self.home, f"SELECT {columns} FROM batches_batchjob WHERE id = {pk}")[0]
+        uid = str(uid).replace("-", "")
+        folder = self.home.folder / "batches" / uid
+        parts = query(
+            self.home,
+            f"SELECT number, token FROM batches_batchchunk WHERE job_id = {pk} AND rejected > 0 ORDER BY number",
+        )
+        lines = [line for part in parts for line in (folder / "{}-{}.errors".format(*part)).read_text().splitlines()]
+        return Job(*told, uid, [json.loads(line) for line in lines], sorted(one.name for one in folder.glob("*")))
 
     def log(self, pk: int) -> list[dict[str, Any]]:
         """What the job has logged, in the order of its rows."""
-        lines = self.home.python(_LOG.format(pk=pk, fields=_LOGGED)).splitlines()
-        return [dict(zip(_LOGGED, json.loads(line), strict=True)) for line in lines]
+        rows = query(self.home, f"SELECT {', '.join(_LOGGED)} FROM endpoints_mlrequest WHERE job_id = {pk} ORDER BY id")
+        found = [dict(zip(_LOGGED, row, strict=True)) for row in rows]
+        return [{**row, "id": str(UUID(str(row["id"])))} for row in found]
 
     def result(self, pk: int) -> Path:
         """The file with the answers."""
@@ -146,8 +142,7 @@ class Batches:
 
     def wait_for_files(self, pk: int, names: list[str]) -> None:
         """Returns when of its files these are left."""
-        folder = self.home.folder / "batches" / self.job(pk).uid
-        wait_until(lambda: sorted(one.name for one in folder.glob("*")) == sorted(names), 30)
+        wait_until(lambda: self.job(pk).files == sorted(names), 30)
 
     @contextlib.contextmanager
     def worker(self, lease_s: float = 15.0, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -171,30 +166,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def query(home: Home, sql: str) -> list[Any]:
     """All rows, as committed."""
-    import sqlite3
-
-    import psycopg
-
     if home.database_url.startswith("mysql"):
-        import json as _json
-
-        code = (
-            f"import django\ndjango.setup()\nimport json\nfrom django.db import connection as c\nk = c.cursor()\n"
-            f"k.execute({sql!r})\nprint(json.dumps(k.fetchall()))"
-        )
-        return list(_json.loads(home.python(code)))
+        return list(json.loads(home.python(_QUERY.format(sql=sql))))
     if home.database_url:
         with psycopg.connect(home.database_url) as connection:
-            return connection.execute(sql).fetchall()
+            return connection.execute(sql).fetchall()  # type: ignore[call-overload]
     address = f"{(home.folder / 'db.sqlite3').as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=30)) as database:
         return database.execute(sql).fetchall()
 
 
-def write_people(path: Path, rows: int) -> pd.DataFrame:
-    """So many people of the Adult data at `path`, as CSV, over and over."""
-    people = held_out_people()
-    times = -(-rows // len(people))
-    frame = pd.concat([people] * times, ignore_index=True).head(rows)
+def write_people(path: Path, rows: int, *, note: str = "") -> pd.DataFrame:
+    """So many people of the Adult data at `path`, as CSV; with `note` in a column more, so that few are a chunk."""
+    frame = held_out_people().head(rows)
+    if note:
+        frame = frame.assign(note=note)
     frame.to_csv(path, index=False)
     return frame
