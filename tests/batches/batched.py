@@ -125,6 +125,10 @@ class Batches:
         found = [dict(zip(_LOGGED, row, strict=True)) for row in rows]
         return [{**row, "id": str(UUID(str(row["id"])))} for row in found]
 
+    def logged(self, pk: int) -> int:
+        """How many rows the job has logged by now."""
+        return int(query(self.home, f"SELECT SUM(logged) FROM batches_batchchunk WHERE job_id = {pk}")[0][0])
+
     def result(self, pk: int) -> Path:
         """The file with the answers."""
         return self.home.folder / "batches" / self.job(pk).uid / "result"
