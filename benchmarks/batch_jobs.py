@@ -1,4 +1,4 @@
-"""A million rows by a batch job, from file to result, beside pandas and scikit-learn; and predictions beside such a job.
+"""A million rows by a batch job, from file to result, beside pandas and scikit-learn; and predictions beside a job.
 
     python benchmarks/batch_jobs.py [--rows 1000000] [--rounds 3] [--seconds 20] [--rate 50] [--json]
 
