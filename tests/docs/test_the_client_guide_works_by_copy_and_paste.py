@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import guides
+import servers
 from homes import Home
+from people import held_out_people
 from servers import Server
 
 PAGE = "docs/client.md"
@@ -45,3 +47,15 @@ def test_every_example_works(tmp_path: Path, home: Home, start: Callable[..., Se
     ]
     assert tagged == "['1']"
     assert refused == "422 invalid_input alcohol"
+
+
+def test_a_file_of_rows_is_scored(tmp_path: Path, home: Home, start: Callable[..., Server]) -> None:
+    server = start("asgi")
+    [example] = guides.blocks(PAGE, "Files of rows", "python")
+    (tmp_path / "guide.py").write_text(example)
+    held_out_people().head(20).to_csv(tmp_path / "people.csv", index=False)
+    with servers.worker(home):
+        own = {"ML_PIPELINE_URL": server.url, "ML_PIPELINE_API_KEY": home.keys["admin"]}
+        printed = guides.run(f"{sys.executable} guide.py", tmp_path, **own).splitlines()
+    assert printed[-3:] == ["20 of 20", "[]", "succeeded "]
+    assert len((tmp_path / "people-scored.csv").read_text().splitlines()) == 21

@@ -46,6 +46,10 @@ def test_the_first_five_minutes(tmp_path: Path, bundles: Path) -> None:
     ]
     assert who(then["production"]) == FOREST
 
+    scored = (folder / "scored.csv").read_text().splitlines()
+    assert len(scored) == 16_282
+    assert scored[0].endswith(",income,label,probability,request_id")
+
     log = (folder / "demo.log").read_text()
     assert re.search(r"^API key: mlp_\S+$", log, re.MULTILINE)
     assert "Traceback" not in log

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ml_pipeline import __version__
-from ml_pipeline.cli import abtests, events, predictions, registry, server
+from ml_pipeline.cli import abtests, batches, events, predictions, registry, server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
@@ -29,6 +29,8 @@ app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)
 app.add_typer(abtests.app, name="abtest")
+app.command()(batches.batch)
+app.add_typer(batches.app, name="batches")
 app.command()(events.events)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 from ml_pipeline.client import connection, payloads, uploads
 from ml_pipeline.client.abtests import ABTests
+from ml_pipeline.client.batches import Batches
 from ml_pipeline.client.connection import Connection
 from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
@@ -24,7 +25,7 @@ class Client:
     named by endpoint and version, and by `algorithm`, its name, where several share a version: NotFound and
     AmbiguousAlgorithm say what fits.
 
-    `abtests` has the methods of A/B tests.
+    `abtests` has the methods of A/B tests, `batches` those of files of rows.
 
     A change takes `wait_s`, 0 to 60: it returns when every live serving process serves it, or when the time is over.
     Its record then has `served`, whether all do, and `serving`, how many of how many; where not all do, `created` and
@@ -35,6 +36,7 @@ class Client:
         """`url` and `api_key` are by default those of ML_PIPELINE_URL and ML_PIPELINE_API_KEY. Raises InvalidInput."""
         self._connection = Connection(url, api_key, timeout_s)
         self.abtests = ABTests(self._connection)
+        self.batches = Batches(self._connection)
 
     def __enter__(self) -> Self:
         return self

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -106,6 +108,32 @@ class Connection:
         # An error, or somebody else's reply.
         self._answer(reply, ())
         raise self._foreign(reply)
+
+    def fetch(self, address: str, target: Path, params: Mapping[str, str] | None = None) -> None:
+        """Writes the file at `address` to `target`, which appears, or is replaced, once it is whole.
+
+        Raises as `ask` does, and OSError where it cannot be written.
+        """
+        staged = target.with_name(f".{target.name}.{uuid4().hex}.part")
+        # A proxy that packed it would leave no length to check.
+        asked = self._http.stream("GET", address, params=params, headers={"Accept-Encoding": "identity"})
+        try:
+            with asked as reply, staged.open("xb") as file:
+                if not reply.is_success:
+                    reply.read()
+                    self._answer(reply, ())
+                if "Content-Disposition" not in reply.headers:
+                    raise self._foreign(reply)
+                for piece in reply.iter_raw():
+                    file.write(piece)
+                announced = reply.headers.get("Content-Length")
+                if announced is not None and file.tell() != int(announced):
+                    raise NotReachable(f"{self.url} sent {file.tell():,} of {announced} bytes.")
+            staged.replace(target)
+        except httpx.TransportError as error:
+            raise NotReachable(f"{self.url} did not send the whole file: {error}.") from None
+        finally:
+            staged.unlink(missing_ok=True)
 
     def pages(self, address: str, params: Mapping[str, Any], limit: int | None = None) -> list[Any]:
         """The items of a list, page after page, at most `limit` of them."""

@@ -63,10 +63,10 @@ def told(job: BatchJob) -> dict[str, Any]:
 
     Raises Conflict where the job has not succeeded.
     """
+    answers = list(_answers(job))
     found = rejected.page(job, None, MAX_ROWS)
     left_out = {one.row for one in found}
     numbers = (row for row in range(job.rows_total or 0) if row not in left_out)
-    answers = list(_answers(job))
     return {
         "batch": job.pk,
         "rows": [{**answer, "row": row} for answer, row in zip(answers, numbers, strict=True)],

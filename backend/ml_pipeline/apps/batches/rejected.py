@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from ml_pipeline.apps.batches import files, results
-from ml_pipeline.apps.batches.models import BatchChunk, BatchJob
+from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, State
 
 HEADER = ("row", "line", "field", "reason")
 
@@ -50,7 +50,8 @@ def _line(one: Rejected, cell: Callable[[str, str], str]) -> bytes:
 
 
 def _all(job: BatchJob, after: int | None) -> Iterator[Rejected]:
-    if job.removed_at is not None:
+    # A job that is over without success leaves none.
+    if job.removed_at is not None or job.state in (State.FAILED, State.CANCELLED):
         raise results.removed(job)
     done = BatchChunk.objects.filter(job=job, done_at__isnull=False, rejected__gt=0).order_by("number")
     # Read at once: what follows may go on in threads, and for as long as a client takes.
