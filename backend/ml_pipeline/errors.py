@@ -140,6 +140,10 @@ class ProviderUnavailable(MLPipelineError):
     """The OpenID provider does not answer, or not as OpenID Connect says it should; nobody can come through it now."""
 
 
+class ClusterUnavailable(MLPipelineError):
+    """The Ray cluster is not reached, or cannot score as this machine does; nothing is wrong with what was to be scored."""
+
+
 class DatabaseUnavailable(MLPipelineError):
     """The database does not answer; nothing was changed."""
 

@@ -40,6 +40,7 @@ TABLE: dict[type[errors.MLPipelineError], ErrorReply] = {
     errors.Overloaded: ErrorReply(503, "overloaded", retry_after_s=1),
     errors.AlgorithmNotReady: ErrorReply(503, "not_ready", retry_after_s=5),
     errors.AlgorithmCrashed: ErrorReply(503, "not_ready", retry_after_s=2),
+    errors.ClusterUnavailable: ErrorReply(503, "not_ready", retry_after_s=5),
     errors.DatabaseUnavailable: ErrorReply(503, "not_ready", retry_after_s=5),
     errors.ProviderUnavailable: ErrorReply(503, "not_ready", retry_after_s=5),
     errors.JournalUnavailable: ErrorReply(503, "journal_unavailable", retry_after_s=1),
