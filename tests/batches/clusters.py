@@ -82,6 +82,12 @@ class Cluster:
         return [pid for pid in every if any("scoring.child" in part for part in _command(pid))]
 
     @property
+    def working(self) -> list[int]:
+        """Ray's processes on its nodes that are at a chunk."""
+        every = [pid for raylet in self.raylets for pid in _beneath(raylet)]
+        return [pid for pid in every if _command(pid)[0].startswith("ray::score")]
+
+    @property
     def raylets(self) -> list[int]:
         """The processes that are the nodes, the head's first."""
         return sorted(pid for pid in self._own() if _command(pid)[0].endswith("/raylet"))
@@ -91,10 +97,6 @@ class Cluster:
         raylet = self.raylets[at]
         for pid in [raylet, *_beneath(raylet)]:
             _kill(pid)
-
-    def kill_worker(self) -> None:
-        """A process in which a chunk is being scored ends at once."""
-        _kill(next(pid for raylet in self.raylets for pid in _beneath(raylet) if "score" in _command(pid)[0]))
 
     def stop(self) -> None:
         """Nothing of it is left."""

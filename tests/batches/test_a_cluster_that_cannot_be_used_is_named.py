@@ -41,7 +41,8 @@ def test_nobody_listens_there(given: Given) -> None:
 
 
 @ray
-def test_whoever_listens_there_is_silent(given: Given) -> None:
+def test_whoever_listens_there_is_silent(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with pytest.raises(ClusterUnavailable, match="does not answer"):
             list(given.run(f"127.0.0.1:{silent.getsockname()[1]}"))
@@ -82,5 +83,13 @@ def test_a_node_has_another_version_of_what_answers(given: Given, tmp_path: Path
 def test_a_node_lacks_the_package(given: Given, tmp_path: Path) -> None:
     (tmp_path / "ml_pipeline.py").write_text("")
     with clusters.started(nodes=1, shadow=tmp_path) as cluster, cluster.joined():
-        with pytest.raises(ClusterUnavailable, match="ml_pipeline"):
+        with pytest.raises(ClusterUnavailable, match="has no ml_pipeline"):
+            list(given.run(cluster.address))
+
+
+@ray
+def test_no_node_of_it_is_on_this_machine(given: Given) -> None:
+    with clusters.started(nodes=1) as cluster, cluster.joined():
+        cluster.kill_node(0)
+        with pytest.raises(ClusterUnavailable, match="a node of it has to run here"):
             list(given.run(cluster.address))

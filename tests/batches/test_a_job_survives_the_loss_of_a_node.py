@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -55,13 +58,25 @@ def test_the_node_that_the_job_talks_to_may_be_that_one(given: Given, cluster: C
     assert digest(found) == digest(given.run("", rows=50))
 
 
-def test_a_process_that_is_killed_changes_nothing(given: Given, cluster: Cluster) -> None:
+def test_a_process_that_is_killed_in_the_middle_of_a_chunk_changes_nothing(given: Given, cluster: Cluster) -> None:
     run = given.run(cluster.address, rows=50)
     found = [next(run) for _ in range(5)]
-    for _ in range(2):
-        cluster.kill_worker()
-        found += [next(run) for _ in range(5)]
+    # Whoever gets a chunk now does not come to its end.
+    stopped = cluster.scoring
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+
+    def kill() -> None:
+        wait_until(lambda: bool(cluster.working), 20)
+        for pid in cluster.working:
+            os.kill(pid, signal.SIGKILL)
+        for pid in set(stopped) & set(cluster.scoring):
+            os.kill(pid, signal.SIGCONT)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
     found += run
+    killer.join()
     assert digest(found) == digest(given.run("", rows=50))
 
 

@@ -104,9 +104,15 @@ def _answer(ray: Any, owner: Connection, asked: SimpleQueue[Any]) -> None:
 def _result(ray: Any, reference: Any) -> bytes:
     try:
         return bytes(ray.get(reference))
+    # Another driver, which talks to another node, may have more luck.
+    except (ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError):
+        raise
     except ray.exceptions.RayTaskError as error:
-        cause = getattr(error, "cause", error)
-        message = f"A node of the Ray cluster failed: {type(cause).__name__}: {str(cause)[:300]}"
+        cause = error.cause
+        # Of its text no more: paths of other machines are in it.
+        message = f"A node of the Ray cluster failed: {getattr(cause, 'strerror', None) or type(cause).__name__}."
+        if "failed to import" in str(cause):
+            message = "A node of the Ray cluster has no ml_pipeline: pip install 'ml-pipeline[server,ray]' there."
     except ray.exceptions.RayError as error:
         message = f"The Ray cluster lost a chunk {TRIES + 1} times: {type(error).__name__}."
     return chunks.encode(Reply(None, ClusterUnavailable.__name__, message))

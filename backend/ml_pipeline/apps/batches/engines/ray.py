@@ -33,7 +33,7 @@ from ml_pipeline.apps.ml.scoring.pipeline import TRIES
 from ml_pipeline.errors import AlgorithmFailed, ClusterUnavailable, InvalidArtifact, MalformedInput
 
 # For a process to be connected to a cluster that answers.
-CONNECTED_S = 30.0
+CONNECTED_S = 20.0
 # A cluster that has lost a node says for a while that it is still there.
 RECONNECTED_S, PAUSE_S = 60.0, 1.0
 # Of ours, what Ray reads to reach a cluster.
@@ -45,8 +45,14 @@ PASSED = (
     "RAY_TLS_SERVER_KEY",
     "RAY_TLS_CA_CERT",
 )
-# Nothing is sent without a token or to Ray's makers, and a refusal is a refusal after the third time.
-FIXED = {versions.TOKENS: "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_NUM_REDIS_GET_RETRIES": "3"}
+# Nothing is sent without a token, or to Ray's makers. A refusal is one after the third time, and a node of this machine
+# is looked for for ten seconds.
+FIXED = {
+    versions.TOKENS: "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_NUM_REDIS_GET_RETRIES": "3",
+    "RAY_gcs_server_request_timeout_seconds": "10",
+}
 _KINDS = {kind.__name__: kind for kind in (AlgorithmFailed, ClusterUnavailable, InvalidArtifact, MalformedInput)}
 
 
@@ -60,14 +66,12 @@ def results(
     deadline_s: float,
 ) -> Iterator[tuple[Cut, Scored]]:
     """As `engine.Engine` says, on the cluster at `address`."""
-    run = _Run(Beginning(address, Job(terms, asdict(allowed), deadline_s, versions.found() | _MODE)), path)
+    expected = {**versions.found(), versions.TOKENS: FIXED[versions.TOKENS]}
+    run = _Run(Beginning(address, Job(terms, asdict(allowed), deadline_s, expected)), path)
     try:
         yield from run.results(iter(chunks))
     finally:
         run.close()
-
-
-_MODE = {versions.TOKENS: FIXED[versions.TOKENS]}
 
 
 class _Driver:
