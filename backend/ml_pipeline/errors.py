@@ -141,7 +141,7 @@ class ProviderUnavailable(MLPipelineError):
 
 
 class ClusterUnavailable(MLPipelineError):
-    """The Ray cluster is not reached, or cannot score as this machine does; nothing is wrong with what was to be scored."""
+    """The Ray cluster is not reached, or would not score as this machine does; the rows are not to blame."""
 
 
 class DatabaseUnavailable(MLPipelineError):

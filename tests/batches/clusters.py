@@ -1,4 +1,4 @@
-"""Ray clusters of a test's own: a head and other nodes, all of this machine, each with a processor and little memory."""
+"""Ray clusters of a test's own: a head and other nodes on this machine, each with a processor and little memory."""
 
 from __future__ import annotations
 

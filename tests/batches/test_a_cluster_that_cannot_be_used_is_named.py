@@ -43,9 +43,8 @@ def test_nobody_listens_there(given: Given) -> None:
 @ray
 def test_whoever_listens_there_is_silent(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with pytest.raises(ClusterUnavailable, match="does not answer"):
-            list(given.run(f"127.0.0.1:{silent.getsockname()[1]}"))
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ClusterUnavailable, match="does not answer"):
+        list(given.run(f"127.0.0.1:{silent.getsockname()[1]}"))
 
 
 @ray
@@ -64,9 +63,12 @@ def test_there_is_no_token(given: Given, cluster: Cluster, monkeypatch: pytest.M
 
 @ray
 def test_the_cluster_asks_for_none(given: Given) -> None:
-    with clusters.started(nodes=1, mode="disabled") as cluster, cluster.joined():
-        with pytest.raises(ClusterUnavailable, match="RAY_AUTH_MODE disabled instead of token"):
-            list(given.run(cluster.address))
+    with (
+        clusters.started(nodes=1, mode="disabled") as cluster,
+        cluster.joined(),
+        pytest.raises(ClusterUnavailable, match="RAY_AUTH_MODE disabled instead of token"),
+    ):
+        list(given.run(cluster.address))
 
 
 @ray
@@ -74,17 +76,23 @@ def test_a_node_has_another_version_of_what_answers(given: Given, tmp_path: Path
     about = tmp_path / "onnxruntime-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime\nVersion: 1.0\n")
-    with clusters.started(nodes=1, shadow=tmp_path) as cluster, cluster.joined():
-        with pytest.raises(ClusterUnavailable, match=r"would answer differently: onnxruntime 1\.0 instead of 1"):
-            list(given.run(cluster.address))
+    with (
+        clusters.started(nodes=1, shadow=tmp_path) as cluster,
+        cluster.joined(),
+        pytest.raises(ClusterUnavailable, match=r"would answer differently: onnxruntime 1\.0 instead of 1"),
+    ):
+        list(given.run(cluster.address))
 
 
 @ray
 def test_a_node_lacks_the_package(given: Given, tmp_path: Path) -> None:
     (tmp_path / "ml_pipeline.py").write_text("")
-    with clusters.started(nodes=1, shadow=tmp_path) as cluster, cluster.joined():
-        with pytest.raises(ClusterUnavailable, match="has no ml_pipeline"):
-            list(given.run(cluster.address))
+    with (
+        clusters.started(nodes=1, shadow=tmp_path) as cluster,
+        cluster.joined(),
+        pytest.raises(ClusterUnavailable, match="has no ml_pipeline"),
+    ):
+        list(given.run(cluster.address))
 
 
 @ray

@@ -39,6 +39,12 @@ def start(home: Home, *options: str, **environment: str) -> subprocess.Completed
             "10.0.0.1/8",
             "(ml_pipeline.E017) ML_PIPELINE_TRUSTED_PROXIES: expected addresses",
         ),
+        (
+            "ML_PIPELINE_RAY_ADDRESS",
+            "ray://head:10001",
+            "(ml_pipeline.E027) ML_PIPELINE_RAY_ADDRESS: expected HOST:PORT",
+        ),
+        ("ML_PIPELINE_RAY_ADDRESS", "head", "(ml_pipeline.E027)"),
         ("PORT", "0", "(ml_pipeline.E008)"),
     ],
 )
@@ -46,6 +52,21 @@ def test_a_wrong_one_is_named(prepared_home: Home, name: str, value: str, told: 
     done = start(prepared_home, **{name: value})
     assert done.returncode != 0
     assert told in done.stderr
+
+
+def test_a_cluster_needs_its_extra(prepared_home: Home) -> None:
+    code = (
+        "import importlib.util as util\n"
+        "found = util.find_spec\n"
+        "util.find_spec = lambda name: None if name == 'ray' else found(name)\n"
+        "import ml_pipeline.server.settings"
+    )
+    environment = {**prepared_home.environment, "ML_PIPELINE_RAY_ADDRESS": "127.0.0.1:6379"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "(ml_pipeline.E027) ML_PIPELINE_RAY_ADDRESS: it needs the extra `ray`" in done.stderr
 
 
 def test_a_wrong_secret_is_not_shown(prepared_home: Home) -> None:

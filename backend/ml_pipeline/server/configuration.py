@@ -207,6 +207,14 @@ TABLE = (
         "ml_pipeline.E024",
         "Scopes that the provider is asked for, spaces between; some give the groups only with `groups` among them.",
     ),
+    Setting(
+        "ML_PIPELINE_RAY_ADDRESS",
+        "",
+        readers.address,
+        "ml_pipeline.E027",
+        "`HOST:PORT` of the Ray cluster that scores batch jobs; a node of it runs on each worker's machine. Needs the "
+        "extra `ray`. By default the processors of the worker's machine score.",
+    ),
     Setting("HOST", "127.0.0.1", readers.text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
     Setting("PORT", "8000", readers.port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),
 )
@@ -232,6 +240,9 @@ def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
             "(ml_pipeline.E004) ML_PIPELINE_DEBUG: full errors are not for others; listen on loopback, HOST=127.0.0.1."
         )
     wrong.extend(_wrong_about_openid(values))
+    if values.get("ML_PIPELINE_RAY_ADDRESS") and importlib.util.find_spec("ray") is None:
+        extra = "it needs the extra `ray`: pip install 'ml-pipeline[server,ray]'."
+        wrong.append(f"(ml_pipeline.E027) ML_PIPELINE_RAY_ADDRESS: {extra}")
     if wrong:
         raise ImproperlyConfigured("The settings are wrong:\n  " + "\n  ".join(wrong))
     return values

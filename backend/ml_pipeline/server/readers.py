@@ -68,6 +68,19 @@ def port(text: str) -> int:
     return _integer(text, 1, 65_535, "a port from 1 to 65535")
 
 
+def address(text: str) -> str:
+    """HOST:PORT, or nothing."""
+    host, _, number = text.rpartition(":")
+    try:
+        port(number or "0")
+    except ValueError:
+        host = ""
+    # Of an address of IPv6 the colons are in brackets.
+    if text and (not host or "/" in host or (":" in host and not (host[0] == "[" and host[-1] == "]"))):
+        raise ValueError("HOST:PORT, such as 10.0.0.5:6379")
+    return text
+
+
 def _integer(text: str, least: int, most: int, expected: str) -> int:
     # int() has a complaint of its own about thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):

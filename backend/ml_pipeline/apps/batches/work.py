@@ -19,6 +19,7 @@ from django.core.files.base import ContentFile
 
 from ml_pipeline.apps.batches import files, publication, removal, sources, states, turns
 from ml_pipeline.apps.batches.ahead import Ahead
+from ml_pipeline.apps.batches.engines import engine
 from ml_pipeline.apps.batches.models import OVER, BatchJob
 from ml_pipeline.apps.batches.recorder import Done, Recorder
 from ml_pipeline.apps.batches.sources import Source
@@ -27,10 +28,9 @@ from ml_pipeline.apps.endpoints import batch_rows, input_rules, registrations, w
 from ml_pipeline.apps.endpoints.input_rules import InputRule
 from ml_pipeline.apps.jobs.leases import Lease, LeaseLost
 from ml_pipeline.apps.ml.isolation.limits import Limits
-from ml_pipeline.apps.ml.scoring import pipeline
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.jobs import Logging, Scored, Terms
-from ml_pipeline.errors import AlgorithmFailed, BodyTooLarge, InvalidArtifact, MalformedInput
+from ml_pipeline.errors import AlgorithmFailed, BodyTooLarge, ClusterUnavailable, InvalidArtifact, MalformedInput
 
 # So often a job is begun without getting any further; then it fails.
 MOST_ATTEMPTS = 5
@@ -72,6 +72,11 @@ def _end(lease: Lease, job: BatchJob) -> None:
             _succeed(lease, job, folder)
     except (AlgorithmFailed, BodyTooLarge, InvalidArtifact, MalformedInput) as error:
         states.fail(lease, job, error.message)
+    except ClusterUnavailable as error:
+        # It may be there for the next attempt.
+        if job.attempts < MOST_ATTEMPTS:
+            raise
+        states.fail(lease, job, error.message)
 
 
 def _succeed(lease: Lease, job: BatchJob, folder: Path) -> None:
@@ -105,9 +110,8 @@ def _score(lease: Lease, job: BatchJob, source: Source) -> None:
 def _scored(terms: Terms, source: Source, cuts: list[Cut]) -> Generator[tuple[Cut, Scored]]:
     allowed = Limits(memory_bytes=settings.CHILD_MEMORY_BYTES, cpu_s=None, file_bytes=0, nice=NICE)
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield from pipeline.results(
-        terms, source.path, source.contents(cuts), processes=processes, allowed=allowed, deadline_s=DEADLINE_S
-    )
+    score = engine.chosen(settings.RAY_ADDRESS, processes=processes)
+    yield from score(terms, source.path, source.contents(cuts), allowed=allowed, deadline_s=DEADLINE_S)
 
 
 def _terms(job: BatchJob, source: Source) -> Terms:

@@ -6,6 +6,7 @@ process that it is in when it has lost its cluster.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -22,9 +23,10 @@ from ml_pipeline.apps.ml.bundles import Bundle
 from ml_pipeline.apps.ml.scoring import cuts
 from ml_pipeline.apps.ml.scoring import messages as chunks
 from ml_pipeline.apps.ml.scoring.messages import Reply
-from ml_pipeline.apps.ml.scoring.pipeline import TRIES
 from ml_pipeline.errors import ClusterUnavailable, MLPipelineError
 
+# How often a chunk is tried whose process or node ends.
+TRIES = 3
 # For a connection and nothing more.
 ANSWER_S = 5.0
 # Chunks that the cluster has, for each of its processors, and altogether: what is not fetched yet lies in its memory.
@@ -63,7 +65,7 @@ def _connected(address: str) -> Any:
     except OSError:
         raise ClusterUnavailable("The Ray cluster does not answer.") from None
     try:
-        ray.init(address, log_to_driver=False, configure_logging=False, logging_level="CRITICAL")
+        ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.CRITICAL)
     # Of whatever kind Ray has for it.
     except Exception as error:  # noqa: BLE001
         raise ClusterUnavailable(_told(f"{error} {error.__cause__}")) from None
@@ -87,7 +89,7 @@ def _asker(ray: Any, begun: Beginning) -> Callable[[bytes, bytes], Any]:
     held = [ray.put(node.packed(Bundle(Path(terms.folder), terms.digest)))]
     job = messages.encode(begun.job)
     # It is tried again where its process or its node ends, not where it raises.
-    task = ray.remote(num_cpus=1, max_retries=TRIES, scheduling_strategy="SPREAD")(node.score)
+    task = ray.remote(num_cpus=1, max_retries=TRIES - 1, scheduling_strategy="SPREAD")(node.score)
     return lambda cut, content: task.remote(job, held, cut, content)
 
 
@@ -114,7 +116,7 @@ def _result(ray: Any, reference: Any) -> bytes:
         if "failed to import" in str(cause):
             message = "A node of the Ray cluster has no ml_pipeline: pip install 'ml-pipeline[server,ray]' there."
     except ray.exceptions.RayError as error:
-        message = f"The Ray cluster lost a chunk {TRIES + 1} times: {type(error).__name__}."
+        message = f"The Ray cluster lost a chunk {TRIES} times: {type(error).__name__}."
     return chunks.encode(Reply(None, ClusterUnavailable.__name__, message))
 
 

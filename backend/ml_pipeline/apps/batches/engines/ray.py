@@ -19,8 +19,6 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import msgspec
-
 from ml_pipeline.apps.batches.engines import driver, messages, versions
 from ml_pipeline.apps.batches.engines.messages import Beginning, Job, Standing
 from ml_pipeline.apps.ml.isolation import limits
@@ -29,7 +27,6 @@ from ml_pipeline.apps.ml.scoring import messages as chunks
 from ml_pipeline.apps.ml.scoring.cuts import Cut
 from ml_pipeline.apps.ml.scoring.jobs import Scored, Terms
 from ml_pipeline.apps.ml.scoring.messages import Order, Reply
-from ml_pipeline.apps.ml.scoring.pipeline import TRIES
 from ml_pipeline.errors import AlgorithmFailed, ClusterUnavailable, InvalidArtifact, MalformedInput
 
 # For a process to be connected to a cluster that answers.
@@ -50,7 +47,7 @@ PASSED = (
 FIXED = {
     versions.TOKENS: "token",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_NUM_REDIS_GET_RETRIES": "3",
+    "RAY_NUM_REDIS_GET_REdriver.TRIES": "3",
     "RAY_gcs_server_request_timeout_seconds": "10",
 }
 _KINDS = {kind.__name__: kind for kind in (AlgorithmFailed, ClusterUnavailable, InvalidArtifact, MalformedInput)}
@@ -79,7 +76,7 @@ class _Driver:
 
     def __init__(self, begin: Beginning) -> None:
         # Longer than a node takes to give up.
-        self._patience_s = (TRIES + 1) * begin.job.deadline_s + CONNECTED_S
+        self._patience_s = (driver.TRIES + 1) * begin.job.deadline_s + CONNECTED_S
         ours, theirs = socket.socketpair()
         # One that stops in the middle of a message is silent as well.
         for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
@@ -98,13 +95,10 @@ class _Driver:
         self._connection = Connection(ours.detach())
         try:
             self._send(messages.encode(begin))
-            standing = self._standing()
-            if standing.kind:
-                raise _KINDS.get(standing.kind, ClusterUnavailable)(standing.message)
+            self.room = self._standing().room
         except BaseException:
             self.kill()
             raise
-        self.room = standing.room
 
     def ask(self, order: Order) -> None:
         self._send(chunks.encode(order))
@@ -123,7 +117,10 @@ class _Driver:
         content = self._received(CONNECTED_S)
         if content is None:
             raise ClusterUnavailable("The Ray cluster does not answer.")
-        return messages.standing(content)
+        standing = messages.standing(content)
+        if standing.kind:
+            raise _KINDS.get(standing.kind, ClusterUnavailable)(standing.message)
+        return standing
 
     def _send(self, content: bytes) -> None:
         # That it has ended is seen when its answer is read.
@@ -179,8 +176,8 @@ class _Run:
         """Another driver, which is asked what the one before was asked."""
         self.close()
         self._lost += 1
-        if self._lost >= TRIES:
-            raise ClusterUnavailable(f"The connection to the Ray cluster was lost {TRIES} times.")
+        if self._lost >= driver.TRIES:
+            raise ClusterUnavailable(f"The connection to the Ray cluster was lost {driver.TRIES} times.")
         until = time.monotonic() + RECONNECTED_S
         while self._driver is None:
             try:

@@ -20,7 +20,7 @@ TOKENS = "RAY_AUTH_MODE"
 
 @cache
 def found() -> dict[str, str]:
-    """Name to version, on this machine; of this package a digest of its code. That Ray asks for tokens counts as one."""
+    """Name to version, on this machine; of this package a digest of its code. That Ray has tokens is one of them."""
     return {
         "ml_pipeline": _code(),
         **{name: _version(name) for name in PACKAGES},
