@@ -1,8 +1,8 @@
-"""Rows from CSV to CSV by the reference forest on a Ray cluster of two nodes of this machine, beside two child processes.
+"""Rows from CSV to CSV by the reference forest on a Ray cluster of two nodes here, beside two child processes.
 
     python benchmarks/batch_on_ray.py [--rows 500000] [--rounds 3] [--json]
 
-Needs the extra `ray`. In turns: the engine on this machine with two child processes, and the engine on the cluster, whose
+Needs the extra `ray`. In turns: the engine of this machine with two child processes, and that of the cluster, whose
 nodes have a processor each; both with what is logged of each row (which is made, not stored). The cluster is started
 before and ended after. Prints the seconds of each, how long the first chunk takes, and the median of the ratios of
 neighbouring turns; every output must be the same. What Ray's own processes use of the two processors is in its turns.
@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests" / "batches")]
 
 import clusters  # noqa: E402
+
 from benchmarks.batch_scoring import ALLOWED, LOGGING, terms_of, trained, write_rows  # noqa: E402
 from ml_pipeline.apps.batches.engines import engine  # noqa: E402
 from ml_pipeline.apps.ml.bundles import Bundle  # noqa: E402
