@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from homes import REPOSITORY
 from servers import free_port, wait_until
 
 STORE_BYTES = 120_000_000
+
+
+def documented() -> list[str]:
+    """The commands that start a cluster, as people find them: for its head, and for other nodes."""
+    page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+    return [line for line in page.splitlines() if line.startswith("ray start ")]
 
 
 @contextlib.contextmanager
@@ -30,14 +38,13 @@ def started(*, nodes: int = 2, shadow: Path | None = None, mode: str = "token") 
 
 
 class Cluster:
-    """A cluster; `token` is what it asks for. What its nodes import can be shadowed by a folder."""
+    """A cluster, and the file with its token. What its nodes import can be shadowed by a folder."""
 
     def __init__(self, *, shadow: Path | None = None, mode: str = "token") -> None:
         # Not the folder of the test: the paths of sockets are bounded.
         self.folder = Path(tempfile.mkdtemp(prefix="mlp-ray-"))
-        self.token = secrets.token_hex(32)
         self.token_path = self.folder / "token"
-        self.token_path.write_text(self.token)
+        self.token_path.write_text(secrets.token_hex(32))
         self.address = f"127.0.0.1:{free_port()}"
         self._environment = {
             **os.environ,
@@ -51,16 +58,19 @@ class Cluster:
     def start(self, nodes: int) -> Cluster:
         """This cluster, with so many raylets."""
         port = self.address.rpartition(":")[2]
-        self._ray("--head", "--port", port, "--include-dashboard", "false", "--temp-dir", str(self.folder / "ray"))
+        head, other = (
+            line.replace("10.0.0.5:6379", self.address).replace(" 6379", f" {port}") for line in documented()
+        )
+        self._run(f"{head} --temp-dir {self.folder / 'ray'}")
         for _ in range(nodes - 1):
-            self._ray("--address", self.address)
+            self._run(other)
         return self
 
-    def _ray(self, *arguments: str) -> None:
-        common = ("--num-cpus", "1", "--object-store-memory", str(STORE_BYTES), "--disable-usage-stats")
-        script = Path(sys.executable).with_name("ray")
+    def _run(self, command: str) -> None:
+        _, *arguments = shlex.split(command)
+        small = ("--num-cpus", "1", "--object-store-memory", str(STORE_BYTES), "--include-log-monitor", "false")
         subprocess.run(
-            [str(script), "start", *arguments, *common, "--include-log-monitor", "false"],
+            [str(Path(sys.executable).with_name("ray")), *arguments, *small],
             env=self._environment,
             check=True,
             timeout=60,
@@ -79,7 +89,7 @@ class Cluster:
     def scoring(self) -> list[int]:
         """The processes on its nodes that have a model."""
         every = [pid for raylet in self.raylets for pid in _beneath(raylet)]
-        return [pid for pid in every if any("scoring.child" in part for part in _command(pid))]
+        return [pid for pid in every if any("ml_pipeline." in part for part in _command(pid))]
 
     @property
     def working(self) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import clusters
+import engined
 import pytest
 import scorers
 from engined import ALLOWED, Given
@@ -35,7 +36,7 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_results_are_those_of_one_process_in_order(given: Given, address: str) -> None:
     found = list(given.run(address))
     assert [cut.number for cut, _ in found] == list(range(15))
-    assert [one for _, one in found] == given.expected()
+    assert engined.told(one for _, one in found) == given.expected()
 
 
 def test_a_file_of_one_chunk_and_one_of_none(given: Given, address: str, tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_rejected_rows_keep_their_places(given: Given, address: str, tmp_path: P
     lines[450] = b"not,a,row\n"
     path.write_bytes(b"".join(lines))
     found = [one for _, one in given.run(address, path=path)]
-    assert found == scorers.scored(given.bundle, path, rows=200)[1]
+    assert engined.told(found) == given.expected(path)
     assert [(row[0], row[1]) for one in found for row in one.rejected] == [(449, 451)]
 
 
