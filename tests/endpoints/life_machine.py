@@ -45,7 +45,7 @@ from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.errors import MLPipelineError
 from ml_pipeline.wire import replies
 
-RUNS, STEPS = 200, 50
+STEPS = 50
 DIGESTS = constant_models.add_three(registrations.store())
 # The data plane as a server has it: it hears of every change of this process when it is committed.
 SERVICE = assembly.exchange().service
@@ -286,10 +286,10 @@ def empty() -> None:
         revisions.raise_revision()
 
 
-def run() -> None:
-    """RUNS lives of STEPS steps, the same ones every time. Raises when product and contract part."""
+def run(lives: int) -> None:
+    """So many lives of STEPS steps, the same ones every time. Raises when product and contract part."""
     repeatable = settings(
-        max_examples=RUNS,
+        max_examples=lives,
         stateful_step_count=STEPS,
         derandomize=True,
         deadline=None,
