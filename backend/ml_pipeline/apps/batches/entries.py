@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -10,6 +11,9 @@ import pyarrow as pa
 from ml_pipeline.apps.batches.models import BatchJob
 from ml_pipeline.apps.predictions import journal
 from ml_pipeline.apps.predictions.writers import Entry
+
+# `Entry._make` without its Python, a tenth of what the log costs.
+_ENTRY: Any = partial(tuple.__new__, Entry)
 
 
 class Entries:
@@ -44,7 +48,7 @@ class Entries:
             repeat(None),
             repeat(job.pk),
         )
-        return list(map(Entry._make, fields))
+        return list(map(_ENTRY, fields))
 
 
 def _values(column: pa.Array) -> list[Any]:

@@ -24,6 +24,8 @@ from ml_pipeline.apps.predictions.models import JournalBatch
 FEW_ROWS, MOST_ROWS = 200, 5_000
 # Others that have committed may again, for so long.
 QUIET_S = 1.0
+# From this length on SQLite's log begins anew where no server runs: each time the job waits for the disk.
+LOG_BYTES = 48_000_000
 
 _turn = WriteTurn()
 
@@ -38,7 +40,7 @@ def changing(lease: Lease) -> Iterator[None]:
 @functools.cache
 def checkpointer() -> Checkpointer | None:
     """Who keeps SQLite's log short where no server runs that does; it goes with the process."""
-    return checkpoints.checkpointer(lambda: _turn)
+    return checkpoints.checkpointer(lambda: _turn, limit_bytes=LOG_BYTES)
 
 
 class Pace:

@@ -37,7 +37,7 @@ MOST_ATTEMPTS = 5
 # For a chunk, or for loading.
 DEADLINE_S = 600.0
 # Chunks that are scored and wait to be recorded, beside those that the pipeline has.
-AHEAD = 2
+AHEAD = 1
 # Whoever predicts online comes first.
 NICE = 19
 

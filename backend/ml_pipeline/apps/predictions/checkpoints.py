@@ -143,10 +143,19 @@ class Log:
 class Checkpointer:
     """A thread that checkpoints `database` while no other process does; lazy, for servers that fork."""
 
-    def __init__(self, database: Path, exclusive: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
-        """`exclusive` keeps this process's own writers waiting meanwhile, in turn rather than by polling."""
+    def __init__(
+        self,
+        database: Path,
+        exclusive: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
+        """`exclusive` keeps this process's own writers waiting meanwhile, in turn rather than by polling.
+
+        From `limit_bytes` on the log begins anew.
+        """
         self._database = database.resolve()
-        self._exclusive = exclusive
+        self._exclusive, self._limit_bytes = exclusive, limit_bytes
         self._forking = threading.Lock()
         self._lock: int | None = None
         self._synced: int | None = None
@@ -244,7 +253,7 @@ class Checkpointer:
                     continue
                 self._reported = ""
                 wait_s = pause_s(progress, copied_at - before)
-                if progress.is_complete and progress.log_bytes >= LIMIT_BYTES:
+                if progress.is_complete and progress.log_bytes >= self._limit_bytes:
                     self._sync()
                     wait_s, turn_s = FINISH_S, min(TURN_S * progress.log_bytes / LIMIT_BYTES, MAX_TURN_S)
 
@@ -262,9 +271,11 @@ def pause_s(progress: Progress, seconds: float) -> float:
     return min(max(PORTION_BYTES / max(rate, 1.0), BUSY_S), CALM_S)
 
 
-def checkpointer(exclusive: Callable[[], AbstractContextManager[None]] = nullcontext) -> Checkpointer | None:
-    """The checkpointer of Django's database; None where that is no file of SQLite's."""
+def checkpointer(
+    exclusive: Callable[[], AbstractContextManager[None]] = nullcontext, *, limit_bytes: int = LIMIT_BYTES
+) -> Checkpointer | None:
+    """The checkpointer of Django's database (see `Checkpointer`); None where that is no file of SQLite's."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor != "sqlite" or name == ":memory:" or name.startswith("file:"):
         return None
-    return Checkpointer(Path(name), exclusive)
+    return Checkpointer(Path(name), exclusive, limit_bytes=limit_bytes)
