@@ -20,8 +20,9 @@ from ml_pipeline.apps.predictions.checkpoints import Checkpointer
 from ml_pipeline.apps.predictions.commits import WriteTurn
 from ml_pipeline.apps.predictions.models import JournalBatch
 
-# Rows of one commit while others write, and the most when they do not.
-FEW_ROWS, MOST_ROWS = 200, 5_000
+# Rows of one commit while others write, and the most when they do not: more would not fit in SQLite's cache of 2 MB,
+# and many pages be written twice. Other databases take what a chunk has in few commits.
+FEW_ROWS, MOST_ROWS, MANY_ROWS = 200, 2_000, 10_000
 # Others that have committed may again, for so long.
 QUIET_S = 1.0
 # From this length on SQLite's log begins anew where no server runs: each time the job waits for the disk.
@@ -57,7 +58,7 @@ class Pace:
         self._is_shared = connection.vendor == "sqlite"
         self._last = JournalBatch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         self._busy_until = clock() + QUIET_S
-        self.rows = FEW_ROWS if self._is_shared else MOST_ROWS
+        self.rows = FEW_ROWS if self._is_shared else MANY_ROWS
 
     def committed(self, batch_id: int, took_s: float) -> None:
         """The writer has committed this batch. Returns when it may go on."""
