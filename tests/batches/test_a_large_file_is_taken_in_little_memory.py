@@ -153,10 +153,6 @@ def test_a_killed_server_leaves_only_what_a_clean_up_removes(module_home: Home) 
     strange.mkdir(parents=True)
     (strange / "input").write_bytes(b"stored, and no job")
     module_home.manage("clean_up", "--grace-s", "0")
-    module_home.python(
-        "import django; django.setup(); from datetime import timedelta; "
-        "from ml_pipeline.apps.batches import removal; print(removal.clear_strange(timedelta(0)))"
-    )
     again = Server("asgi", module_home, {}).start()
     assert sent.traces(again) == before
     again.stop()

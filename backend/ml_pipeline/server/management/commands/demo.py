@@ -18,11 +18,11 @@ from django.db import connection
 from ml_pipeline.apps.accounts import access, keys
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.accounts.models import ApiKey
-from ml_pipeline.apps.endpoints import algorithms, registrations, statuses
+from ml_pipeline.apps.endpoints import algorithms, statuses
 from ml_pipeline.apps.endpoints.models import MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.apps.ml.bundles import MANIFEST, Bundle
 from ml_pipeline.errors import MLPipelineError
-from ml_pipeline.server import beside, demo_guide, listening
+from ml_pipeline.server import beside, cleaning, demo_guide, listening
 
 ENDPOINT = "income_classifier"
 VERSION = "0.0.1"
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         with listening.until_stopped():
             call_command("migrate", verbosity=0)
-            registrations.clean_up()
+            cleaning.clean_up()
             self._train(options["research"])
             try:
                 for name, wanted in ALGORITHMS.items():

@@ -9,8 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from ml_pipeline.apps.endpoints import registrations
-from ml_pipeline.server import beside, listening
+from ml_pipeline.server import beside, cleaning, listening
 
 
 class Command(BaseCommand):
@@ -23,7 +22,7 @@ class Command(BaseCommand):
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             raise CommandError("The database is not up to date. Run `ml-pipeline migrate` first.")
-        registrations.clean_up()
+        cleaning.clean_up()
         connection.close()
         try:
             listening.refuse_used_port(settings.HOST, settings.PORT)
