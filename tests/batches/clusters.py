@@ -88,13 +88,13 @@ class Cluster:
     @property
     def scoring(self) -> list[int]:
         """The processes on its nodes that have a model."""
-        every = [pid for raylet in self.raylets for pid in _beneath(raylet)]
+        every = [pid for raylet in self.raylets for pid in beneath(raylet)]
         return [pid for pid in every if any("ml_pipeline." in part for part in _command(pid))]
 
     @property
     def working(self) -> list[int]:
         """Ray's processes on its nodes that are at a chunk."""
-        every = [pid for raylet in self.raylets for pid in _beneath(raylet)]
+        every = [pid for raylet in self.raylets for pid in beneath(raylet)]
         return [pid for pid in every if _command(pid)[0].startswith("ray::score")]
 
     @property
@@ -102,17 +102,21 @@ class Cluster:
         """The processes that are the nodes, the head's first."""
         return sorted(pid for pid in self._own() if _command(pid)[0].endswith("/raylet"))
 
+    @property
+    def processes(self) -> set[int]:
+        """All that it consists of."""
+        own = self._own()
+        return {*own, *(pid for one in own for pid in beneath(one))}
+
     def kill_node(self, at: int) -> None:
         """A raylet and every process that it has started end at once."""
         raylet = self.raylets[at]
-        for pid in [raylet, *_beneath(raylet)]:
+        for pid in [raylet, *beneath(raylet)]:
             _kill(pid)
 
     def stop(self) -> None:
         """Nothing of it is left."""
-        own = self._own()
-        every = {*own, *(pid for one in own for pid in _beneath(one))}
-        for pid in every:
+        for pid in self.processes:
             _kill(pid)
         wait_until(lambda: not self._own(), 20)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -122,12 +126,13 @@ class Cluster:
         return [pid for pid in pids if any(str(self.folder) in part for part in _command(pid))]
 
 
-def _beneath(pid: int) -> list[int]:
+def beneath(pid: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in map(int, (task / "children").read_text().split()):
-                found += [*_beneath(child), child]
+                found += [*beneath(child), child]
     return found
 
 
