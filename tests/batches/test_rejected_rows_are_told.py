@@ -84,6 +84,10 @@ def test_what_is_refused_is_json_whatever_was_asked_for(door: Server, job: int) 
     for reply in (_get(door, 999_999, format="csv"), _accepting(door, 999_999, "text/html")):
         assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
     assert _get(door, job, format="csv", limit=1).json()["error"]["code"] == "unknown_parameter"
+    with door.client("read") as client:
+        address = f"{sent.BATCHES}/{job}/errors?format=csv"
+        assert client.options(address).json()["parses"]
+        assert client.put(address).json()["error"]["code"] == "method_not_allowed"
     removed = placed.place(door.home, state="cancelled", is_removed=True, chunks=[FIRST])
     for kind in ("json", "csv"):
         reply = _get(door, removed, format=kind)

@@ -143,6 +143,8 @@ class BatchErrors(SeesOwn, generics.GenericAPIView[BatchJob]):
     serializer_class = RejectedSerializer
     renderer_classes = (JSONRenderer, _CSV)
     filter_backends = ()
+    # Pages follow each other by row.
+    pagination_class = None
     scopes = {"GET": "read"}
 
     @extend_schema(
@@ -171,10 +173,18 @@ class BatchErrors(SeesOwn, generics.GenericAPIView[BatchJob]):
             headers = {"Link": f'<{replace_query_param(address, "limit", str(limit))}>; rel="next"'}
         return Response([one._asdict() for one in found], headers=headers)
 
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # DRF's own
+        """What the route answers, in JSON whatever was asked for."""
+        self._tell_in_json()
+        return super().options(request, *args, **kwargs)
+
     def handle_exception(self, exc: Exception) -> Response:
         """What is refused is JSON, whatever was asked for."""
-        self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), "application/json"
+        self._tell_in_json()
         return super().handle_exception(exc)
+
+    def _tell_in_json(self) -> None:
+        self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), "application/json"
 
 
 class BatchCancel(SeesOwn, generics.GenericAPIView[BatchJob]):
