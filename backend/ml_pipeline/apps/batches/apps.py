@@ -26,6 +26,7 @@ class BatchesConfig(AppConfig):
         hooks.of_batches(batches.made_at)
         # It has all cores, and lasts.
         handlers.register(batches.SCORING, _score, at_once=1)
+        handlers.register(batches.SHORT, _score, at_once=1)
         handlers.register(feedback_files.TELLING, _tell, at_once=1)
         handlers.register(removal.REMOVING, removal.work)
         handlers.register(removal.CLEANING, removal.clean)

@@ -19,8 +19,10 @@ from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.errors import Conflict
 
-# The kind of the jobs that score; one a batch, its subject the batch's id.
-SCORING = "batch"
+# The kinds of the jobs that score; one a batch, its subject the batch's id. Whoever sends few rows mostly waits for
+# them, and no worker has him wait for a long file of others.
+SCORING, SHORT = "batch", "batch.short"
+SHORT_BYTES = 1_000_000
 
 
 class Asked(NamedTuple):
@@ -53,7 +55,7 @@ def create(content: File[Any], algorithm: MLAlgorithm, asked: Asked, *, actor: s
                 input_bytes=content.size,
                 **asked._asdict(),
             )
-            jobs.ask(SCORING, str(job.pk))
+            jobs.ask(kind_of(job), str(job.pk))
             changes.record("batch.created", job, algorithm.parent_endpoint, actor=actor, batch=job.pk)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -62,12 +64,17 @@ def create(content: File[Any], algorithm: MLAlgorithm, asked: Asked, *, actor: s
     return job
 
 
+def kind_of(job: BatchJob) -> str:
+    """The kind of the job that scores it."""
+    return SHORT if job.input_bytes <= SHORT_BYTES else SCORING
+
+
 def cancel(job_id: int, *, actor: str) -> BatchJob:
     """The job, which goes no further; its files are removed. Raises Conflict where it succeeded or failed already."""
     with transaction.atomic():
         # Whoever works on it finds out with what it changes next; the files are removed by a job as well. Asked first:
         # he locks the two in this order.
-        jobs.ask(SCORING, str(job_id))
+        jobs.ask(kind_of(BatchJob.objects.only("input_bytes").get(pk=job_id)), str(job_id))
         job = BatchJob.objects.select_for_update().get(pk=job_id)
         if job.state == State.CANCELLED:
             return job

@@ -9,8 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from ml_pipeline.apps.batches import files, turns
-from ml_pipeline.apps.batches.batches import SCORING
+from ml_pipeline.apps.batches import batches, files, turns
 from ml_pipeline.apps.batches.models import OVER, BatchChunk, BatchJob, FeedbackFile, State
 from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.apps.jobs.clock import DatabaseNow
@@ -54,12 +53,13 @@ def clean(lease: Lease) -> None:
     """Removes files of no job; a job that nobody will go on with fails."""
     clear_strange()
     waiting = {str(pk) for pk in BatchJob.objects.exclude(state__in=OVER).values_list("pk", flat=True)}
-    for subject in jobs.given_up(SCORING, waiting):
-        with turns.changing(lease):
-            ours = BatchJob.objects.filter(pk=int(subject)).exclude(state__in=OVER)
-            ours.update(state=State.FAILED, ended_at=DatabaseNow(), error=GIVEN_UP)
-            # Done again, it removes the files.
-            jobs.ask(SCORING, subject)
+    for kind in (batches.SCORING, batches.SHORT):
+        for subject in jobs.given_up(kind, waiting):
+            with turns.changing(lease):
+                ours = BatchJob.objects.filter(pk=int(subject)).exclude(state__in=OVER)
+                ours.update(state=State.FAILED, ended_at=DatabaseNow(), error=GIVEN_UP)
+                # Done again, it removes the files.
+                jobs.ask(kind, subject)
 
 
 def clear_strange(grace: timedelta = GRACE) -> int:
