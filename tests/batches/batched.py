@@ -181,8 +181,12 @@ def query(home: Home, sql: str) -> list[Any]:
 
 
 def write_people(path: Path, rows: int, *, note: str = "") -> pd.DataFrame:
-    """So many people of the Adult data at `path`, as CSV; with `note` in a column more, so that few are a chunk."""
-    frame = held_out_people().head(rows)
+    """So many people of the Adult data at `path`, as CSV, over and over.
+
+    With `note`, in a column more, few are a chunk.
+    """
+    people = held_out_people()
+    frame = pd.concat([people] * -(-rows // len(people)), ignore_index=True).head(rows)
     if note:
         frame = frame.assign(note=note)
     frame.to_csv(path, index=False)

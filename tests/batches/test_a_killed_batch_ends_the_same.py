@@ -18,9 +18,9 @@ from batched import Batches, end, write_people
 from homes import Home
 from servers import wait_until
 
-ROWS = 16_000
+ROWS = 40_000
 # Carried through: with it few rows are a chunk.
-NOTE = "n" * 4_000
+NOTE = "n" * 1_600
 KILLS = 20
 LEASE_S = 1.0
 
