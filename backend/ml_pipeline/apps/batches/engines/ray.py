@@ -30,7 +30,7 @@ from ml_pipeline.apps.ml.scoring.messages import Order, Reply
 from ml_pipeline.errors import AlgorithmFailed, ClusterUnavailable, InvalidArtifact, MalformedInput
 
 # For a process to be connected to a cluster that answers.
-CONNECTED_S = 20.0
+CONNECTED_S = 30.0
 # A cluster that has lost a node says for a while that it is still there.
 RECONNECTED_S, PAUSE_S = 60.0, 1.0
 # Of ours, what Ray reads to reach a cluster.
