@@ -47,13 +47,13 @@ def create(content: File[Any], endpoint: Endpoint, file_name: str, encoding: str
 def cancel(file_id: int) -> FeedbackFile:
     """The file, of which no more is told; what was told stays. Raises Conflict where it succeeded or failed already."""
     with transaction.atomic():
+        # Which removes what was sent. Asked first: whoever tells the file locks the two in this order.
+        jobs.ask(TELLING, str(file_id))
         file = FeedbackFile.objects.select_for_update().get(pk=file_id)
         if file.state == State.CANCELLED:
             return file
         if file.state in OVER:
             raise Conflict(f"The feedback file {file.pk} has {file.state} already.")
         FeedbackFile.objects.filter(pk=file.pk).update(state=State.CANCELLED, ended_at=DatabaseNow())
-        # Which removes what was sent.
-        jobs.ask(TELLING, str(file.pk))
     file.refresh_from_db()
     return file
