@@ -49,6 +49,7 @@ def work(lease: Lease) -> float | None:
         if job.state not in OVER:
             _end(lease, job)
     except Unwanted:
+        states.hand_over(lease, job)
         return 0.0
     except NoLongerRunning:
         # It was asked for again by whoever cancelled it.
@@ -71,6 +72,8 @@ def _end(lease: Lease, job: BatchJob) -> None:
         with work_folders.made(work_folders.BATCH) as folder:
             _succeed(lease, job, folder)
     except (AlgorithmFailed, BodyTooLarge, InvalidArtifact, MalformedInput) as error:
+        # A stop of the whole service comes to each of its processes: what ended may have ended by that.
+        states.go_on(lease)
         states.fail(lease, job, error.message)
     except ClusterUnavailable as error:
         # It may be there for the next attempt.

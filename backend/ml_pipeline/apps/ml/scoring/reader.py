@@ -8,6 +8,7 @@ It sends chunk after chunk; while nobody takes them it waits, with one in memory
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ def _parts(asked: Reading) -> Iterator[Outline | Piece]:
 
 
 if __name__ == "__main__":
+    # A stop of the whole service comes to the owner, who ends this process.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
     try:
         live(Channel(socket.socket(fileno=int(sys.argv[1])), _MAX_BYTES))
     except (EOFError, ConnectionError):
