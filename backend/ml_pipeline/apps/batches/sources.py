@@ -17,6 +17,7 @@ from ml_pipeline.errors import MalformedInput
 
 # To what a compressed file may expand.
 MAX_BYTES = 10_000_000_000
+_CUT_OTHERWISE = "The file is not cut into chunks as it was when the job began: send it once more."
 
 
 class Source(NamedTuple):
@@ -38,11 +39,20 @@ class Source(NamedTuple):
             yield from cuts.of_csv(self.path, self.dialect)
 
     def contents(self, waiting: list[Cut]) -> Iterator[tuple[Cut, bytes | None]]:
-        """The chunks `waiting`, which are the last ones, with their bytes where these are no part of the file."""
+        """The chunks `waiting`, which are the last ones, with their bytes where these are no part of the file.
+
+        Raises MalformedInput where Parquet is not cut as they say: another release may do that otherwise.
+        """
         if not waiting:
             return
         if self.is_parquet:
-            yield from parquet.contents(self.path, after=waiting[0].number - 1)
+            planned = iter(waiting)
+            for cut, content in parquet.contents(self.path, after=waiting[0].number - 1):
+                if cut != next(planned, None):
+                    raise MalformedInput(_CUT_OTHERWISE)
+                yield cut, content
+            if next(planned, None) is not None:
+                raise MalformedInput(_CUT_OTHERWISE)
         else:
             yield from ((cut, None) for cut in waiting)
 
