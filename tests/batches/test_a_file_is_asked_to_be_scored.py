@@ -58,6 +58,15 @@ def test_an_encoding_may_be_declared(door: Server, encoding: str) -> None:
     assert (reply.status_code, reply.json()["encoding"]) == (202, encoding)
 
 
+@pytest.mark.parametrize("charset", ["idna", "hex", "utf-16", "nonsense"])
+def test_a_form_is_in_utf_8_whatever_it_declares(door: Server, charset: str) -> None:
+    with door.client("predict") as client:
+        form = {"files": {"file": ("people.csv", sent.people())}, "data": {"endpoint": ENDPOINT}}
+        request = client.build_request("POST", sent.BATCHES, **form)
+        request.headers["Content-Type"] += f"; charset={charset}"
+        assert client.send(request).status_code == 202
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_columns_come_in_any_order_and_with_others(door: Server, delimiter: str) -> None:
     names = ["note", *reversed(sent.COLUMNS), "more"]

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Mapping
 from typing import IO, Any
 
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 
 from ml_pipeline.errors import MalformedInput
 from ml_pipeline.wire import forms, strict_json
@@ -34,6 +34,17 @@ class StrictFormParser(BaseParser):
     def parse(self, stream: IO[Any], media_type: str | None = None, context: Mapping[str, Any] | None = None) -> Any:
         """The fields as strings. Raises MalformedInput."""
         return forms.loads(stream.read())
+
+
+class UploadParser(MultiPartParser):
+    """`multipart/form-data`, its names and fields in UTF-8 whatever charset its sender declares."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> DataAndFiles:
+        """Fields and files. Raises ParseError."""
+        # A form has no charset of its own, and of those that Python knows some decode no text, or not all of it.
+        return super().parse(stream, media_type, {**(parser_context or {}), "encoding": "utf-8"})
 
 
 class CSVParser(BaseParser):

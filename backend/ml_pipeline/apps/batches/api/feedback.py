@@ -8,7 +8,6 @@ import django_filters
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers, status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +18,7 @@ from ml_pipeline.apps.endpoints import endpoints
 from ml_pipeline.apps.ml.scoring import sources
 from ml_pipeline.errors import NotFound
 from ml_pipeline.rest.lists import refuse_unknown
+from ml_pipeline.rest.parsers import UploadParser
 from ml_pipeline.rest.serializers import RefusesRepeatedFields, RefusesUnknownFields, SentFile
 
 _FILES = FeedbackFile.objects.select_related("parent_endpoint")
@@ -93,7 +93,7 @@ class FeedbackFileList(SeesOwn, generics.ListAPIView[FeedbackFile]):
 
     queryset = _FILES
     filterset_class = FeedbackFileFilters
-    parser_classes = (MultiPartParser,)
+    parser_classes = (UploadParser,)
     scopes = {"GET": "read", "POST": "feedback"}
 
     def get_serializer_class(self) -> type[Any]:

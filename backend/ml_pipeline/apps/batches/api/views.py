@@ -11,7 +11,6 @@ from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -33,6 +32,7 @@ from ml_pipeline.apps.endpoints.api import waiting
 from ml_pipeline.errors import Complaint, InvalidInput, NotFound
 from ml_pipeline.rest import streams
 from ml_pipeline.rest.lists import KeysetPagination, RowIdFilter, refuse_unknown
+from ml_pipeline.rest.parsers import UploadParser
 from ml_pipeline.rest.serializers import RefusesUnknownFields
 
 _JOBS = BatchJob.objects.select_related("parent_endpoint", "parent_mlalgorithm")
@@ -61,7 +61,7 @@ class BatchList(SeesOwn, generics.ListAPIView[BatchJob]):
 
     queryset = _JOBS
     filterset_class = BatchFilters
-    parser_classes = (MultiPartParser,)
+    parser_classes = (UploadParser,)
     scopes = {"GET": "read", "POST": "predict"}
 
     def get_serializer_class(self) -> type[Any]:
@@ -209,7 +209,7 @@ class BatchPredict(SeesOwn, generics.GenericAPIView[BatchJob]):
 
     queryset = _JOBS
     serializer_class = RowsSerializer
-    parser_classes = (MultiPartParser,)
+    parser_classes = (UploadParser,)
     scopes = {"POST": "predict"}
 
     @extend_schema(request={"multipart/form-data": RowsSerializer}, responses=AnsweredSerializer)

@@ -8,7 +8,6 @@ import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +23,7 @@ from ml_pipeline.apps.endpoints.api.serializers import (
 )
 from ml_pipeline.apps.endpoints.models import AlgorithmTag, MLAlgorithm, MLAlgorithmStatus, Status
 from ml_pipeline.rest.lists import FlagFilter, RowIdFilter, refuse_unknown
+from ml_pipeline.rest.parsers import UploadParser
 
 _ALGORITHMS = MLAlgorithm.objects.select_related("parent_endpoint", "active_status").prefetch_related("tags", "aliases")
 
@@ -54,7 +54,7 @@ class AlgorithmList(SeesOwn, generics.ListAPIView[MLAlgorithm]):
     # The profile is large, and only the reply for one algorithm has it.
     queryset = _ALGORITHMS.defer("reference_profile")
     filterset_class = AlgorithmFilters
-    parser_classes = (MultiPartParser,)
+    parser_classes = (UploadParser,)
     scopes = {"GET": "read", "POST": "manage"}
 
     def get_serializer_class(self) -> type[Any]:
