@@ -19,7 +19,7 @@ from ml_pipeline.errors import MalformedInput
 HEAD_BYTES = 2 * records.MAX_BYTES + 1_000
 # Of gzip in many parts, each some 60 kB of text, more than there are in such a head.
 MOST_PARTS = 200
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 
 
 def recognised(file: IO[bytes], signature: Signature, *, encoding: str | None, probabilities: bool) -> Format:
@@ -50,6 +50,8 @@ def _header(file: IO[bytes], encoding: str | None) -> tuple[str, ...] | None:
         return None
     if head.startswith(_GZIP):
         raise MalformedInput("The file is gzip within gzip; a file is packed once.")
+    if head.startswith(_ZIP):
+        raise MalformedInput("The file is a zip archive, as workbooks (.xlsx) are, too: save its table as CSV.")
     # Under a name by which a clean-up knows it, should this process be killed.
     with tempfile.NamedTemporaryFile(dir=settings.WORK_DIR, suffix=".upload") as written:
         written.write(head)

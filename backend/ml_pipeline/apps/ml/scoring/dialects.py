@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,26 +44,34 @@ def read(path: Path) -> Dialect:
         text = head[:end].decode()
     except UnicodeDecodeError:
         raise MalformedInput("The file's first line is not UTF-8; declare the encoding where it is another.") from None
+    if not text.strip():
+        raise MalformedInput("The file's first line is blank: a CSV begins with its columns' names.")
     delimiter, header = max(((one, _cells(text, one)) for one in DELIMITERS), key=lambda found: len(found[1]))
-    check_header(header)
+    check_header(header, " A CSV's first line has the columns' names.")
     return Dialect(tuple(header), delimiter, skipped + end, 1 + records.lines(head[:end]))
 
 
-def check_header(header: list[str]) -> None:
-    """Raises MalformedInput unless these are the names of columns: few enough, each another."""
+def check_header(header: list[str], advice: str = "") -> None:
+    """Raises MalformedInput unless these are the names of columns: few enough, each another; `advice` follows."""
     if not 1 <= len(header) <= MAX_COLUMNS:
         raise MalformedInput(f"The file has {len(header):,} columns; it needs 1 to {MAX_COLUMNS:,}.")
     if len(set(header)) != len(header):
         twice = next(name for name, count in Counter(header).items() if count > 1)
-        raise MalformedInput(f"The file has the column {twice[:60]!r} twice.")
+        raise MalformedInput(f"The file has the column {twice[:60]!r} twice.{advice}")
 
 
 def check_features(header: tuple[str, ...], signature: Signature) -> None:
     """Raises MalformedInput unless there is a column for every feature: one that may be missing is left empty."""
     absent = [name for name in signature.names if name not in set(header)]
     if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise MalformedInput(f"The file lacks the column {absent[0][:60]!r}{more}, which the algorithm needs.")
+        needed = _named(absent, 1)
+        raise MalformedInput(f"The file lacks the column {needed}, which the algorithm needs. It has {_named(header, 3)}.")
+
+
+def _named(names: Sequence[str], most: int) -> str:
+    """The first `most` of `names`, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(repr(name[:60]) for name in names[:most]) + more
 
 
 def _cells(text: str, delimiter: str) -> list[str]:
