@@ -41,7 +41,7 @@ class UploadParser(MultiPartParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> DataAndFiles:
+    ) -> DataAndFiles[Any, Any]:
         """Fields and files. Raises ParseError."""
         # A form has no charset of its own, and of those that Python knows some decode no text, or not all of it.
         return super().parse(stream, media_type, {**(parser_context or {}), "encoding": "utf-8"})

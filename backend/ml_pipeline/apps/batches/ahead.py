@@ -42,9 +42,10 @@ class Ahead(Generic[T]):
                 self._changed.wait_for(lambda: self._found or self._is_over)
                 if not self._found:
                     break
-                one = self._found.popleft()
+                found = [self._found.popleft()]
                 self._changed.notify_all()
-            yield one
+            # Kept here no longer than by whoever takes it.
+            yield found.pop()
         if self._failure is not None:
             raise self._failure
 
@@ -54,6 +55,7 @@ class Ahead(Generic[T]):
                 for one in made:
                     if not self._is_taken(one):
                         break
+                    del one
         # Raised where it is iterated.
         except BaseException as failure:  # noqa: BLE001
             self._failure = failure

@@ -17,26 +17,29 @@ from ml_pipeline.errors import MalformedInput
 
 # To what a compressed file may expand.
 MAX_BYTES = 10_000_000_000
+# Of a chunk that is logged: what the log has of a row is several times the row.
+LOGGED_ROWS = 12_500
 _CUT_OTHERWISE = "The file is not cut into chunks as it was when the job began: send it once more."
 
 
 class Source(NamedTuple):
-    """A file that can be cut. Of Parquet the dialect has the columns alone."""
+    """A file that can be cut, into chunks of so many rows. Of Parquet the dialect has the columns alone."""
 
     path: Path
     is_parquet: bool
     dialect: Dialect
+    rows: int = cuts.ROWS
 
     def cuts(self) -> Iterator[Cut]:
         """All chunks, again the same each time. Raises MalformedInput when it comes to what is none.
 
-        There are few: each but the last of its row group or of some bytes has `cuts.ROWS` rows, and a file has
+        There are few: each but the last of its row group or of some bytes has `rows` rows, and a file has
         `ids.MAX_ROWS` at most.
         """
         if self.is_parquet:
-            yield from parquet.of_outline(parquet.outline(self.path))
+            yield from parquet.of_outline(parquet.outline(self.path, rows=self.rows))
         else:
-            yield from cuts.of_csv(self.path, self.dialect)
+            yield from cuts.of_csv(self.path, self.dialect, rows=self.rows)
 
     def contents(self, waiting: list[Cut]) -> Iterator[tuple[Cut, bytes | None]]:
         """The chunks `waiting`, which are the last ones, with their bytes where these are no part of the file.
@@ -47,7 +50,7 @@ class Source(NamedTuple):
             return
         if self.is_parquet:
             planned = iter(waiting)
-            for cut, content in parquet.contents(self.path, after=waiting[0].number - 1):
+            for cut, content in parquet.contents(self.path, rows=self.rows, after=waiting[0].number - 1):
                 if cut != next(planned, None):
                     raise MalformedInput(_CUT_OTHERWISE)
                 yield cut, content
@@ -68,4 +71,4 @@ def opened(job: BatchJob, folder: Path) -> Source:
     signature = Signature.from_json(job.parent_mlalgorithm.signature)
     dialects.check_features(dialect.header, signature)
     check_names(dialect.header, signature, probabilities=job.probabilities)
-    return Source(path, is_parquet, dialect)
+    return Source(path, is_parquet, dialect, LOGGED_ROWS if job.log_requests else cuts.ROWS)

@@ -103,8 +103,11 @@ def _score(lease: Lease, job: BatchJob, source: Source) -> None:
         for cut, scored in results:
             states.go_on(lease)
             _save(job, cut, scored, token)
+            # The output may be large, and the rest takes its time.
+            recorded = msgspec.structs.replace(scored, output=b"")
+            del scored
             try:
-                recorder.record(Done(cut, scored, token), logged.get(cut.number, 0))
+                recorder.record(Done(cut, recorded, token), logged.get(cut.number, 0))
             except LeaseLost:
                 _discard(job, cut, token)
                 raise

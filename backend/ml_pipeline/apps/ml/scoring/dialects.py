@@ -65,7 +65,9 @@ def check_features(header: tuple[str, ...], signature: Signature) -> None:
     absent = [name for name in signature.names if name not in set(header)]
     if absent:
         needed = _named(absent, 1)
-        raise MalformedInput(f"The file lacks the column {needed}, which the algorithm needs. It has {_named(header, 3)}.")
+        raise MalformedInput(
+            f"The file lacks the column {needed}, which the algorithm needs. It has {_named(header, 3)}."
+        )
 
 
 def _named(names: Sequence[str], most: int) -> str:
