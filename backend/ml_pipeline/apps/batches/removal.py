@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from ml_pipeline.apps.batches import batches, files, turns
+from ml_pipeline.apps.batches import batches, feedback_files, files, turns
 from ml_pipeline.apps.batches.models import OVER, BatchChunk, BatchJob, FeedbackFile, State
 from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.apps.jobs.clock import DatabaseNow
@@ -19,6 +19,12 @@ from ml_pipeline.apps.jobs.leases import Lease
 REMOVING, CLEANING = "batch.removal", "batch.cleaning"
 # Files without a job may belong to one that is just about to be recorded.
 GRACE = timedelta(hours=1)
+# What is not over by the kind of the job that ends it.
+_KINDS: dict[str, type[BatchJob] | type[FeedbackFile]] = {
+    batches.SCORING: BatchJob,
+    batches.SHORT: BatchJob,
+    feedback_files.TELLING: FeedbackFile,
+}
 GIVEN_UP = "It was tried several times and got no further; the log of the workers says why."
 
 
@@ -49,25 +55,35 @@ def clear(lease: Lease, job: BatchJob) -> None:
     files.clear(job.uid, keep={files.result_name(job.uid), *kept})
 
 
-def clean(lease: Lease) -> None:
-    """Removes files of no job; a job that nobody will go on with fails."""
+def ask_to_clean() -> None:
+    """What is begun now is looked after until it is over, by `clean`. Belongs in a transaction."""
+    jobs.ask(CLEANING, "", in_s=GRACE.total_seconds())
+
+
+def clean(lease: Lease) -> float | None:
+    """Removes files of no job; what nobody will go on with fails. It is done again while anything is not over."""
     clear_strange()
-    waiting = {str(pk) for pk in BatchJob.objects.exclude(state__in=OVER).values_list("pk", flat=True)}
-    for kind in (batches.SCORING, batches.SHORT):
-        for subject in jobs.given_up(kind, waiting):
-            with turns.changing(lease):
-                ours = BatchJob.objects.filter(pk=int(subject)).exclude(state__in=OVER)
-                ours.update(state=State.FAILED, ended_at=DatabaseNow(), error=GIVEN_UP)
-                # Done again, it removes the files.
-                jobs.ask(kind, subject)
+    for kind, rows in _KINDS.items():
+        _fail_given_up(lease, kind, rows)
+    is_any_left = any(rows.objects.exclude(state__in=OVER).exists() for rows in _KINDS.values())
+    return GRACE.total_seconds() if is_any_left else None
+
+
+def _fail_given_up(lease: Lease, kind: str, rows: type[BatchJob] | type[FeedbackFile]) -> None:
+    waiting = {str(pk) for pk in rows.objects.exclude(state__in=OVER).values_list("pk", flat=True)}
+    for subject in jobs.given_up(kind, waiting):
+        with turns.changing(lease):
+            # Done again, it removes the files. Asked first: whoever cancels it locks the two in this order.
+            jobs.ask(kind, subject)
+            ours = rows.objects.filter(pk=int(subject)).exclude(state__in=OVER)
+            ours.update(state=State.FAILED, ended_at=DatabaseNow(), error=GIVEN_UP)
 
 
 def clear_strange(grace: timedelta = GRACE) -> int:
     """Of how many jobs that are not there files were removed, all of them older than `grace`."""
     before = timezone.now() - grace
     old = [uid for uid, stored_at in files.folders() if stored_at < before]
-    kinds: tuple[type[BatchJob] | type[FeedbackFile], ...] = (BatchJob, FeedbackFile)
-    known = {uid for kind in kinds for uid in kind.objects.filter(uid__in=old).values_list("uid", flat=True)}
+    known = {uid for kind in _KINDS.values() for uid in kind.objects.filter(uid__in=old).values_list("uid", flat=True)}
     strange = [uid for uid in old if uid not in known]
     for uid in strange:
         files.clear(uid)

@@ -40,6 +40,8 @@ def begin(lease: Lease, job: BatchJob) -> None:
             revision=Coalesce("revision", Value(revisions.current())),
             attempts=F("attempts") + 1,
         )
+        # Should it be given up, whatever becomes of its workers.
+        removal.ask_to_clean()
     job.refresh_from_db()
 
 
@@ -69,7 +71,6 @@ def succeed(lease: Lease, job: BatchJob, result_bytes: int) -> None:
     with turns.changing(lease):
         change(job, state=State.SUCCEEDED, ended_at=DatabaseNow(), result_bytes=result_bytes)
         jobs.ask(removal.REMOVING, str(job.pk), in_s=timedelta(days=settings.BATCH_DAYS).total_seconds())
-        jobs.ask(removal.CLEANING, "", in_s=removal.GRACE.total_seconds())
     job.refresh_from_db()
 
 
@@ -79,7 +80,6 @@ def fail(lease: Lease, job: BatchJob, sentence: str) -> None:
         # Every database takes it.
         told = sentence.encode("utf-8", "replace").decode().replace("\0", "?")
         change(job, state=State.FAILED, ended_at=DatabaseNow(), error=told)
-        jobs.ask(removal.CLEANING, "", in_s=removal.GRACE.total_seconds())
     job.refresh_from_db()
 
 

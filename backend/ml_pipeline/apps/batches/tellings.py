@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ml_pipeline.apps.abtests import counting
 from ml_pipeline.apps.accounts.access import Grant
-from ml_pipeline.apps.batches import files, turns
+from ml_pipeline.apps.batches import files, removal, turns
 from ml_pipeline.apps.batches.models import OVER, FeedbackFile, State
 from ml_pipeline.apps.batches.sources import MAX_BYTES
 from ml_pipeline.apps.endpoints import feedback, work_folders
@@ -43,6 +43,8 @@ def work(lease: Lease) -> float | None:
     if file.state in OVER:
         files.clear(file.uid)
         return None
+    with turns.changing(lease):
+        removal.ask_to_clean()
     try:
         return _told(lease, file)
     except (MalformedInput, BodyTooLarge) as error:
