@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import transaction
 
-from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.apps.jobs import clock
 from ml_pipeline.apps.jobs.models import Job, State
 
 
@@ -39,7 +38,7 @@ def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("ask() belongs in the transaction that makes the job necessary")
-    due = DatabaseNow() + timedelta(seconds=in_s)
+    due = clock.due(in_s)
     job = Job.objects.filter(kind=kind, subject=subject)
     # Nobody takes it or gives it back between the two that follow. Looked for first: on MySQL who inserts what is there
     # shares its lock with others who do, and then none of them gets it for himself.

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.expressions import Combinable
 
+from ml_pipeline.apps.jobs import clock
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.models import Job, State
 
@@ -78,7 +79,7 @@ class Lease:
 
     def postpone(self, in_s: float) -> None:
         """The step is done; the next is due in so many seconds. Raises LeaseLost."""
-        self._release(State.QUEUED, DatabaseNow() + timedelta(seconds=in_s), failures=0, error="")
+        self._release(State.QUEUED, clock.due(in_s), failures=0, error="")
 
     def finish(self) -> None:
         """The job is done, unless it was asked for again meanwhile. Raises LeaseLost."""
