@@ -25,7 +25,7 @@ def claimed(*, is_stopping: bool) -> Lease:
     stopped = threading.Event()
     if is_stopping:
         stopped.set()
-    lease = leases.claim([batches.SCORING], "a worker", stopped=stopped)
+    lease = leases.claim([batches.SHORT], "a worker", stopped=stopped)
     assert lease is not None
     return lease
 
@@ -42,7 +42,8 @@ def test_a_job_is_handed_over_as_often_as_workers_stop() -> None:
         assert (job.state, job.attempts) == ("running", 0)
     assert work.work(claimed(is_stopping=False)) is None
     job = BatchJob.objects.get()
-    assert (job.state, job.error) == ("failed", "The file lacks the column 'x', which the algorithm needs.")
+    assert job.state == "failed"
+    assert job.error.startswith("The file lacks the column 'x'")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -56,13 +56,13 @@ def test_what_is_still_tried_is_looked_at_again() -> None:
     asked = Asked("some.csv", Format.CSV, Format.CSV)
     job = batches.create(ContentFile(b"x\n1\n"), algorithm("1"), asked, actor="ann", key_id=None)
     files.storage().delete(files.input_name(job.uid))
-    lease = claimed(batches.SCORING)
+    lease = claimed(batches.SHORT)
     with pytest.raises(FileNotFoundError):
         work.work(lease)
     cleaning = claimed(removal.CLEANING)
     assert removal.clean(cleaning) == removal.GRACE.total_seconds()
     lease.fail("the file is away")
-    give_up(batches.SCORING)
+    give_up(batches.SHORT)
     assert removal.clean(cleaning) is None
     assert BatchJob.objects.get().error == removal.GIVEN_UP
     assert not FeedbackFile.objects.exists()
