@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from rest_framework.request import Request
@@ -21,9 +22,13 @@ def attachment(
 ) -> HttpResponseBase:
     """The reply that sends `pieces` as a file of that name; to HEAD what it says of them alone.
 
-    `pieces` are closed when they have been sent, or the client has gone.
+    `pieces` are closed when they have been sent, or the client has gone. They ask the database for nothing: a client
+    takes its time, and holds no connection to it meanwhile.
     """
     underlying: Any = request._request
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
     if request.method == "HEAD":
         _close(pieces)
         reply: HttpResponseBase = HttpResponse(content_type=media_type)
