@@ -52,9 +52,8 @@ def awaited(job: BatchJob, *, actor: str) -> BatchJob:
             raise _too_long()
         job = waits.until_over(job.pk, 0)
     if job.state == State.CANCELLED:
-        raise DeadlineExceeded(
-            f"The file was not scored within {WAIT_S:g} s, so the batch {job.pk} is cancelled. {_INSTEAD}"
-        )
+        began = "The file was not scored" if job.started_at else "No worker began the file"
+        raise DeadlineExceeded(f"{began} within {WAIT_S:g} s, so the batch {job.pk} is cancelled. {_INSTEAD}")
     return job
 
 
