@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def test_the_command_scores_a_file(working: Server, people: Path, tmp_path: Path
     done = run(working, *command, "--errors", str(rejected))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "49 rows answered by random_forest 0.0.1" in done.stdout
-    assert "1 rows rejected" in done.stdout
+    assert "1 row rejected" in done.stdout
     assert str(rejected) in done.stdout
     assert len(list(csv.DictReader(out.read_text().splitlines()))) == 49
     assert rejected.read_text().count("\n") == 2
@@ -124,6 +124,14 @@ def test_the_command_scores_a_file(working: Server, people: Path, tmp_path: Path
     assert (job["state"], job["log_requests"], job["output_format"]) == ("succeeded", False, "parquet")
     assert out.read_bytes().startswith(b"PAR1")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["errors.csv", "out.csv", "people.csv"]
+
+
+def test_a_link_leads_to_the_result(working: Server, people: Path, tmp_path: Path) -> None:
+    link, real = tmp_path / "link.csv", tmp_path / "real.csv"
+    link.symlink_to(real)
+    assert run(working, "batch", str(people), "-o", str(link), "--endpoint", ENDPOINT).returncode == 0
+    assert link.is_symlink()
+    assert real.read_text().count("\n") == 50
 
 
 def test_the_other_commands_show_what_there_is(working: Server, people: Path, tmp_path: Path) -> None:
@@ -158,6 +166,9 @@ def test_what_goes_wrong_has_an_exit_code_of_its_own(working: Server, people: Pa
         (2, ("batch", str(tmp_path / "nothing.csv"), *ask)),
         (2, ("batch", str(people), "-o", str(tmp_path / "no" / "out.csv"), "--endpoint", ENDPOINT)),
         (2, ("batch", str(people), "-o", str(out))),
+        (2, ("batch", str(people), "-o", "/dev/null", "--endpoint", ENDPOINT)),
+        (2, ("batch", str(people), "-o", "/proc/out.csv", "--endpoint", ENDPOINT)),
+        (2, ("batch", str(people), *ask, "--errors", str(out))),
     ):
         done = run(working, *arguments)
         assert (done.returncode, done.stdout) == (code, ""), (arguments, done)
@@ -190,6 +201,22 @@ def test_ctrl_c_cancels_the_batch(door: Server, people: Path, tmp_path: Path) ->
     if job["state"] == "cancelled":
         assert (process.returncode, told, complained) == (1, "", f"Batch {job['id']} is cancelled.\n")
         assert sorted(one.name for one in tmp_path.iterdir()) == ["people.csv"]
+
+
+def test_whoever_waits_for_a_worker_in_vain_is_told(start: Callable[..., Server], people: Path, tmp_path: Path) -> None:
+    server = start("asgi")
+    command = [COMMAND, "batch", str(people), "-o", str(tmp_path / "out.csv"), "--endpoint", ENDPOINT]
+    with subprocess.Popen(
+        command, env=_environment(server), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "waits for a worker: none runs" in process.stderr.readline()
+        batch = str(_state(server)["id"])
+        assert "waits for a worker" in run(server, "batches", "show", batch).stdout
+        server.stop()
+        _, complained = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert f"Batch {batch} goes on" in complained
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(working: Server, people: Path, tmp_path: Path) -> None:

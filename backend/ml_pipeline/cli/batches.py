@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ import typer
 
 from ml_pipeline.cli import terminal
 from ml_pipeline.cli.terminal import AsJson
-from ml_pipeline.errors import Refused
+from ml_pipeline.errors import NotReachable, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,9 @@ app = typer.Typer(no_args_is_help=True, help="Files of rows that are scored in t
 BatchId = Annotated[int, typer.Argument(help="The batch's id.")]
 Output = Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="Write it into this file.")]
 Job = dict[str, Any]
+# After so long whoever sees no bar is told what a batch waits for.
+PATIENCE_S = 10.0
+_WAITS = "waits for a worker: none runs (ml-pipeline worker starts one), or other batches come first."
 
 
 def batch(
@@ -43,8 +48,10 @@ def batch(
     as_json: AsJson = False,
 ) -> None:
     """Score a file of rows and fetch the result."""
+    if errors is not None and errors.resolve() == output.resolve():
+        raise typer.BadParameter("the result goes there.", param_hint="--errors")
     for one in (output, *([errors] if errors else ())):
-        _check_folder(one)
+        _check_target(one)
     with terminal.calling() as client:
         job = client.batches.create(
             file,
@@ -57,7 +64,7 @@ def batch(
             probabilities=probabilities,
             log_requests=not no_log,
         )
-        with _cancelled_by_hand(client, job["id"]), _progress(file.name) as show:
+        with _followed(client, job["id"]), _progress(file.name) as show:
             job = client.batches.wait(job["id"], on_progress=show)
         if job["state"] == "succeeded":
             _fetched(client, job, output, errors)
@@ -119,7 +126,7 @@ def errors(
     """Show the rows that a batch has rejected, and why."""
     with terminal.calling() as client:
         if output is not None:
-            _check_folder(output)
+            _check_target(output)
             with _writing(output):
                 client.batches.download_errors(batch_id, output)
             return
@@ -134,38 +141,50 @@ def errors(
 @app.command()
 def result(batch_id: BatchId, output: Output) -> None:
     """Fetch the result of a batch."""
-    _check_folder(output)
+    _check_target(output)
     with terminal.calling() as client, _writing(output):
         client.batches.download(batch_id, output)
     terminal.say(f"The result of batch {batch_id} is in {output}.")
 
 
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.parent}.", param_hint=str(path))
+def _check_target(path: Path) -> None:
+    """Raises BadParameter where no file can be put at `path`: that is said before a batch is scored, not after."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise typer.BadParameter(f"there is no folder {folder}.", param_hint=str(path))
+    if path.exists() and not path.is_file():
+        raise typer.BadParameter("this is no file, which could be replaced.", param_hint=str(path))
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise typer.BadParameter(f"{folder} takes no file: {error.strerror}.", param_hint=str(path)) from None
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, advice: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        terminal.fail(f"{path} cannot be written: {error.strerror}.")
+        terminal.fail(f"{path} cannot be written: {error.strerror}.{advice}")
 
 
 def _fetched(client: Client, job: Job, output: Path, rejected: Path | None) -> None:
+    there = f"Batch {job['id']} has succeeded: ml-pipeline batches result {job['id']} fetches its result."
     try:
-        with _writing(output):
+        with _writing(output, f" {there}"):
             client.batches.download(job["id"], output)
         if rejected is not None:
-            with _writing(rejected):
+            with _writing(rejected, f" The result is in {output}."):
                 client.batches.download_errors(job["id"], rejected)
     except KeyboardInterrupt:
-        terminal.fail(f"Batch {job['id']} has succeeded: ml-pipeline batches result {job['id']} fetches its result.")
+        terminal.fail(there)
+    except NotReachable as error:
+        terminal.fail(f"{error.message} {there}", terminal.NOT_REACHABLE)
 
 
 @contextmanager
-def _cancelled_by_hand(client: Client, batch_id: int) -> Iterator[None]:
+def _followed(client: Client, batch_id: int) -> Iterator[None]:
+    """Ctrl-C cancels the batch; where the server is gone, whoever waits is told under which id the batch goes on."""
     try:
         yield
     except KeyboardInterrupt:
@@ -174,18 +193,23 @@ def _cancelled_by_hand(client: Client, batch_id: int) -> Iterator[None]:
         except Refused as error:
             # It was over just before.
             terminal.fail(error.message)
+        except NotReachable as error:
+            terminal.fail(f"{error.message} Batch {batch_id} is not cancelled.", terminal.NOT_REACHABLE)
         terminal.fail(f"Batch {batch_id} is cancelled.")
+    except NotReachable as error:
+        goes_on = f"Batch {batch_id} goes on: ml-pipeline batches show {batch_id} says how far it is."
+        terminal.fail(f"{error.message} {goes_on}", terminal.NOT_REACHABLE)
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[Job], None] | None]:
-    """What shows on a terminal how far a job is; elsewhere nothing does."""
+def _progress(name: str) -> Iterator[Callable[[Job], None]]:
+    """What shows on a terminal how far a job is; elsewhere it is told once that a job has to wait."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield _impatient()
         return
     columns = (TextColumn("{task.fields[told]}", markup=False), BarColumn(), TextColumn("{task.fields[rows]}"))
     with Progress(*columns, console=console, transient=True) as bar:
@@ -197,13 +221,25 @@ def _progress(name: str) -> Iterator[Callable[[Job], None] | None]:
         yield show
 
 
+def _impatient() -> Callable[[Job], None]:
+    begun, is_told = time.monotonic(), False
+
+    def show(job: Job) -> None:
+        nonlocal is_told
+        if job["state"] == "queued" and not is_told and time.monotonic() - begun >= PATIENCE_S:
+            is_told = True
+            terminal.warn(f"Batch {job['id']} {_WAITS}")
+
+    return show
+
+
 def _pace(job: Job) -> str:
     if job["state"] == "queued":
         return "waiting for a worker"
     if job["rows_total"] is None:
         return "looking through the file"
     told = f"{job['rows_done']:,} of {job['rows_total']:,} rows"
-    if job["rows_per_s"] is not None:
+    if (job["rows_per_s"] or 0) >= 1:
         told += f", {job['rows_per_s']:,.0f} a second"
     if job["remaining_s"] is not None:
         told += f", {job['remaining_s']:,.0f} s left"
@@ -212,11 +248,11 @@ def _pace(job: Job) -> str:
 
 def _summarise(job: Job, output: Path, rejected: Path | None) -> None:
     answered = job["rows_done"] - job["rows_rejected"]
-    pace = "" if job["rows_per_s"] is None else f", {job['rows_per_s']:,.0f} rows a second"
-    terminal.say(f"{answered:,} rows answered by {_by(job)}{pace}: {output}")
+    pace = f", {job['rows_per_s']:,.0f} rows a second" if (job["rows_per_s"] or 0) >= 1 else ""
+    terminal.say(f"{_rows(answered)} answered by {_by(job)}{pace}: {output}")
     if job["rows_rejected"]:
         where = rejected or f"ml-pipeline batches errors {job['id']}"
-        terminal.say(f"{job['rows_rejected']:,} rows rejected: {where}")
+        terminal.say(f"{_rows(job['rows_rejected'])} rejected: {where}")
 
 
 def _tell(job: Job, as_json: bool) -> None:
@@ -224,10 +260,16 @@ def _tell(job: Job, as_json: bool) -> None:
         terminal.show_json(job)
         return
     terminal.say(f"Batch {job['id']}, {job['file_name']} by {_by(job)} under {job['endpoint']}: {job['state']}.")
-    if job["rows_total"] is not None:
+    if job["state"] == "queued":
+        terminal.say(f"It {_WAITS}")
+    elif job["rows_total"] is not None:
         terminal.say(f"{_pace(job)}, {job['rows_rejected']:,} rejected.")
     if job["error"]:
         terminal.say(job["error"])
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _by(job: Job) -> str:

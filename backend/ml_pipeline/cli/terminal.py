@@ -42,6 +42,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def warn(sentence: str) -> None:
+    """Prints one line on standard error; the command goes on."""
+    _console(stderr=True).print(printable(sentence))
+
+
 def show_json(value: Any) -> None:
     """Prints `value` as one line of JSON."""
     typer.echo(json.dumps(value))

@@ -114,6 +114,8 @@ class Connection:
 
         Raises as `ask` does, and OSError where it cannot be written.
         """
+        # Where a link leads, so that it stays one.
+        target = target.resolve()
         staged = target.with_name(f".{target.name}.{uuid4().hex}.part")
         # A proxy that packed it would leave no length to check.
         asked = self._http.stream("GET", address, params=params, headers={"Accept-Encoding": "identity"})
