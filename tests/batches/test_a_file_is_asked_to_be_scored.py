@@ -17,6 +17,7 @@ def test_a_job_says_what_it_was_asked_with(door: Server) -> None:
     with door.client("read") as client:
         algorithm = client.get("/api/v1/mlalgorithms", params={"name": "random_forest"}).json()[0]
         assert client.get(f"{sent.BATCHES}/{job['id']}").json() == job
+        assert "the id 999999" in client.get(f"{sent.BATCHES}/999999").json()["error"]["message"]
         assert client.get(reply.headers["Location"]).json() == job
         assert client.get(job["links"]["self"]).json() == job
         assert client.get(job["links"]["result"]).status_code == 409
@@ -117,6 +118,13 @@ def test_in_a_running_test_the_champion_scores(start: Callable[..., Server]) -> 
     several = sent.post(server, sent.people(), status="ab_testing")
     assert (several.status_code, several.json()["error"]["code"]) == (409, "ambiguous")
     assert len(several.json()["error"]["details"]) == 2
+
+
+def test_whoever_chooses_what_there_is_not_is_told_what_there_is(door: Server) -> None:
+    for field, expected in {"output": "one of csv, parquet", "status": "one of testing, staging,"}.items():
+        reply = sent.post(door, sent.people(), **{field: "xlsx"})
+        assert reply.status_code == 422
+        assert reply.json()["error"]["message"].startswith(f"field '{field}': expected {expected}")
 
 
 @pytest.mark.parametrize("endpoint", ["nothing", "BAD NAME", "income_classifier/x"])

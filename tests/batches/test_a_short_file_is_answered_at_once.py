@@ -101,6 +101,7 @@ def test_what_is_not_done_in_time_is_cancelled(start: Any) -> None:
     server = start("asgi")
     reply = _post(server, sent.people(2))
     assert (reply.status_code, reply.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert "No worker began the file" in reply.json()["error"]["message"]
     assert "/api/v1/batches" in reply.json()["error"]["message"]
     with server.client("read") as client:
         assert [one["state"] for one in client.get(sent.BATCHES).json()] == ["cancelled"]

@@ -83,6 +83,9 @@ def _accepting(server: Server, job: int, kind: str) -> Any:
 def test_what_is_refused_is_json_whatever_was_asked_for(door: Server, job: int) -> None:
     for reply in (_get(door, 999_999, format="csv"), _accepting(door, 999_999, "text/html")):
         assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+    unknown = _get(door, job, format="xlsx")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "invalid_input")
+    assert "'format': expected one of csv, json" in unknown.json()["error"]["message"]
     assert _get(door, job, format="csv", limit=1).json()["error"]["code"] == "unknown_parameter"
     with door.client("read") as client:
         address = f"{sent.BATCHES}/{job}/errors?format=csv"

@@ -172,6 +172,13 @@ class JSONUnlessAsked(DefaultContentNegotiation):
         except drf.NotAcceptable:
             return renderers[0], renderers[0].media_type
 
+    def filter_renderers(self, renderers: Any, format: str) -> Any:  # its name there
+        """The renderers of that format. Raises InvalidInput where there is none."""
+        known = sorted({one.format for one in renderers})
+        if format not in known:
+            raise errors.InvalidInput([errors.Complaint(None, "format", f"one of {', '.join(known)}", _got(format))])
+        return super().filter_renderers(renderers, format)
+
 
 def unforeseen(error: BaseException | None) -> HttpResponse:
     """The reply to what nobody foresaw: an id, under which the log has it."""

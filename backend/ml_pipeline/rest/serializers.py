@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -37,6 +37,16 @@ class RefusesRepeatedFields(RefusesUnknownFields):
         ]:
             raise InvalidInput(twice)
         return super().to_internal_value(data.dict() if hasattr(data, "getlist") else data)
+
+
+class OneOf(serializers.ChoiceField):
+    """A choice whose refusal names what there is to choose from."""
+
+    def fail(self, key: str, **given: Any) -> NoReturn:
+        """Raises ValidationError."""
+        if key == "invalid_choice":
+            raise serializers.ValidationError(f"one of {', '.join(map(str, self.choices))}", code="not_listed")
+        super().fail(key, **given)
 
 
 @extend_schema_field(OpenApiTypes.BINARY)

@@ -19,7 +19,7 @@ from ml_pipeline.apps.ml.scoring import sources
 from ml_pipeline.errors import NotFound
 from ml_pipeline.rest.lists import refuse_unknown
 from ml_pipeline.rest.parsers import UploadParser
-from ml_pipeline.rest.serializers import RefusesRepeatedFields, RefusesUnknownFields, SentFile
+from ml_pipeline.rest.serializers import OneOf, RefusesRepeatedFields, RefusesUnknownFields, SentFile
 
 _FILES = FeedbackFile.objects.select_related("parent_endpoint")
 
@@ -29,7 +29,7 @@ class NewFeedbackFileSerializer(RefusesRepeatedFields):
 
     endpoint = serializers.CharField(max_length=63)
     file = SentFile(max_length=255)
-    encoding = serializers.ChoiceField(choices=sources.ENCODINGS, required=False, default=None)
+    encoding = OneOf(choices=sources.ENCODINGS, required=False, default=None)
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -18,7 +18,7 @@ from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, Status
 from ml_pipeline.apps.ml.scoring import sources
 from ml_pipeline.apps.ml.signature import Signature
 from ml_pipeline.apps.predictions.routing import Selection
-from ml_pipeline.rest.serializers import RefusesRepeatedFields, SentFile
+from ml_pipeline.rest.serializers import OneOf, RefusesRepeatedFields, SentFile
 
 _NUMBER = {"type": "number", "nullable": True}
 _LINKS = ("self", "result", "errors", "cancel")
@@ -48,8 +48,8 @@ class RowsSerializer(RefusesRepeatedFields):
     file = SentFile(max_length=255)
     algorithm = serializers.CharField(required=False, default=None, max_length=128, trim_whitespace=False)
     version = serializers.CharField(required=False, default=None, max_length=128, trim_whitespace=False)
-    status = serializers.ChoiceField(choices=Status.choices, required=False, default=None)
-    encoding = serializers.ChoiceField(choices=sources.ENCODINGS, required=False, default=None)
+    status = OneOf(choices=Status.choices, required=False, default=None)
+    encoding = OneOf(choices=sources.ENCODINGS, required=False, default=None)
     probabilities = serializers.BooleanField(default=False)
     log_requests = serializers.BooleanField(default=True)
 
@@ -85,7 +85,7 @@ class AnsweredSerializer(serializers.Serializer[Any]):
 class NewBatchSerializer(RowsSerializer):
     """What a batch job is asked with; its output is as the input by default."""
 
-    output = serializers.ChoiceField(choices=Format.choices, required=False, default=None)
+    output = OneOf(choices=Format.choices, required=False, default=None)
 
 
 class BatchSerializer(serializers.ModelSerializer[BatchJob]):

@@ -103,6 +103,10 @@ class BatchDetail(SeesOwn, generics.RetrieveAPIView[BatchJob]):
     filter_backends = ()
     scopes = {"GET": "read"}
 
+    def get_object(self) -> BatchJob:
+        """The job. Raises NotFound, which names it."""
+        return _seen(self.kwargs["pk"], self.request, "read")
+
 
 class BatchResult(SeesOwn, generics.GenericAPIView[BatchJob]):
     """The file that a job has made."""
@@ -230,7 +234,7 @@ def _wanted(form: RowsSerializer, request: Request) -> Wanted:
 
 def _seen(pk: int, request: Request, scope: str) -> BatchJob:
     grant = grant_of(request)
-    job = BatchJob.objects.seen_by(grant).select_related("parent_endpoint").filter(pk=pk).first()
+    job = _JOBS.seen_by(grant).filter(pk=pk).first()
     if job is None:
         raise NotFound(f"There is no batch with the id {pk}.")
     grant.demand(scope, job.parent_endpoint.team_id)

@@ -64,10 +64,8 @@ def check_features(header: tuple[str, ...], signature: Signature) -> None:
     """Raises MalformedInput unless there is a column for every feature: one that may be missing is left empty."""
     absent = [name for name in signature.names if name not in set(header)]
     if absent:
-        needed = _named(absent, 1)
-        raise MalformedInput(
-            f"The file lacks the column {needed}, which the algorithm needs. It has {_named(header, 3)}."
-        )
+        needed, found = _named(absent, 1), _named(header, 3)
+        raise MalformedInput(f"The file lacks the column {needed}, which the algorithm needs. It has {found}.")
 
 
 def _named(names: Sequence[str], most: int) -> str:
