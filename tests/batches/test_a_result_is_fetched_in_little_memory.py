@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -127,25 +126,6 @@ def test_a_client_that_goes_away_leaves_nothing_open(door: Server) -> None:
     wait_until(lambda: not is_open())
     assert sent.is_well(door)
     assert "Traceback" not in door.log
-
-
-def test_whoever_reads_slowly_holds_no_connection_to_the_database(door: Server) -> None:
-    # On PostgreSQL and MySQL each is one of few; SQLite's can be counted here.
-    job = placed.place(door.home, state="succeeded", result="x" * 20 * MB)
-
-    def connections() -> int:
-        links = Path("/proc").glob("[0-9]*/fd/*")
-        return sum(_target(link) == str(door.home.folder / "db.sqlite3-wal") for link in links)
-
-    assert sent.is_well(door)
-    before = connections()
-    with contextlib.ExitStack() as held:
-        client = held.enter_context(door.client("read"))
-        for _ in range(3):
-            reply = held.enter_context(client.stream("GET", f"{sent.BATCHES}/{job}/result"))
-            next(reply.iter_bytes(1_000))
-        assert 0 < connections() <= before
-        assert sent.is_well(door)
 
 
 def _target(link: Path) -> str:
