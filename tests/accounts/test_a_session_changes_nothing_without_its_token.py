@@ -15,6 +15,9 @@ NAMES = {**OURS, "key": 1, "request": two_teams.THEIRS["request"]}
 # A session cannot ask for predictions, and so for none without a token.
 WRITING = [one for one in OPERATIONS if one.method != "GET" and one.scope != "predict"]
 
+# Routes that read multipart forms, and the field of their file.
+FORMS = {"/mlalgorithms": "artifact", "/batches/feedback": "file"}
+
 
 @pytest.fixture(scope="module")
 def actor(two_teams_server: Server) -> Iterator[Actor]:
@@ -29,7 +32,7 @@ def test_every_change_needs_the_token_of_a_page_of_ours(actor: Actor, module_hom
     before = two_teams.rows(module_home)
     for one in WRITING:
         body = one.content(NAMES) if isinstance(one.body, dict) else None
-        content = {"files": {"artifact": ("m.onnx", b"x")}} if one.path == "/mlalgorithms" else {kind: body}
+        content = {"files": {FORMS[one.path]: ("a file", b"x")}} if one.path in FORMS else {kind: body}
         reply = actor.client.request(one.method, one.address(NAMES), **content)
         assert (reply.status_code, "CSRF" in reply.text) == (403, True), (one, reply.text)
         # Nor does a name for another method help.

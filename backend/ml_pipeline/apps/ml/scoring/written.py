@@ -26,8 +26,8 @@ _BLANKS = " \u00a0\u3000"
 _STARTS = rf"(?:[\t\r\n]|[{_BLANKS}]*[=+\-@{_WIDE}])"
 # What a spreadsheet takes for a number is none of its formulas.
 _NUMBER = r" *[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
-_FORMULA = re.compile(_STARTS)
-_IS_NUMBER = re.compile(_NUMBER, re.ASCII)
+_FORMULA = re.compile(rf"\A{_STARTS}")
+_IS_NUMBER = re.compile(rf"\A{_NUMBER}", re.ASCII)
 # The same in bytes of UTF-8.
 _SIGN = b"(?:%s)" % b"|".join(re.escape(one.encode()) for one in _SIGNS + _WIDE)
 _BLANK = b"(?:%s)" % b"|".join(re.escape(one.encode()) for one in _BLANKS)
