@@ -115,7 +115,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     # One process trains what most of those that are left need; the others do meanwhile what needs none of it.
     needing = {item.path for item in items if NEEDED & set(getattr(item, "fixturenames", ()))}
     first = next((item.path for item in items if item.path in needing), None)
-    items.sort(key=lambda item: (item.path != first, item.path in needing))
+    # And what is short comes last, so that no process is left alone with what is long.
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: (item.path != first, item.path in needing, item.path not in long))
 
 
 def pytest_unconfigure() -> None:
