@@ -81,7 +81,7 @@ def query(text: str) -> Head:
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "limit": lists.KeysetPagination._limit,
+    "limit": lists.KeysetPagination.limit,
     "before, a number": lambda text: lists.KeysetPagination._key(Endpoint, text),
     "before, a UUID": lambda text: lists.KeysetPagination._key(MLRequest, text),
     "at": moments.read,
