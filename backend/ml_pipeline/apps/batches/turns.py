@@ -1,6 +1,6 @@
 """Turns: each change that a job makes is a transaction under its lease; where only one can write, others come first.
 
-SQLite has one writer. While others commit predictions a job changes few rows at a time and rests for as long as that
+SQLite has one writer. While others commit predictions a job changes few rows at a time and rests for longer than that
 took; when they do not, it takes ever more.
 """
 
@@ -25,8 +25,9 @@ from ml_pipeline.apps.predictions.models import JournalBatch
 # Rows of one commit while others write, and the most when they do not: more would not fit in SQLite's cache of 2 MB,
 # and many pages be written twice. Other databases take what a chunk has in few commits.
 FEW_ROWS, MOST_ROWS, MANY_ROWS = 200, 2_000, 10_000
-# Others that have committed may again, for so long.
+# Others that have committed may again, for so long; meanwhile a job rests after a commit so many times as long.
 QUIET_S = 1.0
+REST = 3.0
 # From this length on SQLite's log begins anew where no server runs: each time the job waits for the disk.
 LOG_BYTES = 48_000_000
 
@@ -73,6 +74,6 @@ class Pace:
         self._last = batch_id
         if self._clock() < self._busy_until:
             self.rows = FEW_ROWS
-            self._rest(took_s)
+            self._rest(REST * took_s)
         else:
             self.rows = min(2 * self.rows, MOST_ROWS)
