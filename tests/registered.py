@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID, uuid4
+
 from django.utils import timezone
 
 from ml_pipeline.apps.accounts import access
 from ml_pipeline.apps.accounts.models import DEFAULT_TEAM, Team
 from ml_pipeline.apps.endpoints import endpoints, statuses
-from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLRequest
 
 SIGNATURE = {
     "features": [{"name": "x", "type": "number", "nullable": False, "categories": []}],
@@ -40,6 +42,26 @@ def algorithm(version: str, endpoint: str = "demo", **changes: object) -> MLAlgo
     row.save()
     statuses.begin(row, actor="tests", reason="registered")
     return row
+
+
+def requests(answered_by: MLAlgorithm, count: int = 1) -> list[UUID]:
+    """The ids of so many logged requests that this algorithm has answered."""
+    rows = [
+        MLRequest(
+            id=uuid4(),
+            parent_mlalgorithm=answered_by,
+            outcome="ok",
+            revision=1,
+            batch_id=1,
+            position=0,
+            input_data="{}",
+            full_response="{}",
+            latency_us=1,
+            created_at=timezone.now(),
+        )
+        for _ in range(count)
+    ]
+    return [row.pk for row in MLRequest.objects.bulk_create(rows)]
 
 
 def status_of(one: MLAlgorithm) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from onnx import helper
 from people import as_rows, held_out_people
 from sklearn.ensemble import RandomForestClassifier
 
@@ -41,3 +42,25 @@ def flowers(folder: Path) -> Bundle:
     target = (frame["age"] // 20).clip(1, 3).map({1.0: "young", 2.0: "middle", 3.0: "old"})
     forest = RandomForestClassifier(5, max_depth=5, random_state=0).fit(frame.head(2_000), target.head(2_000))
     return compiled(folder, forest, infer_signature(forest, frame), frame)
+
+
+def stump(given: str, told: str, *, at: float) -> Any:
+    """The node of a tree that says 1 of rows whose first number is `at` or less, else 2."""
+    return helper.make_node(
+        "TreeEnsembleRegressor",
+        [given],
+        [told],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        nodes_treeids=[0, 0, 0],
+        nodes_nodeids=[0, 1, 2],
+        nodes_featureids=[0, 0, 0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_values=[at, 0.0, 0.0],
+        nodes_truenodeids=[1, 0, 0],
+        nodes_falsenodeids=[2, 0, 0],
+        target_treeids=[0, 0],
+        target_nodeids=[1, 2],
+        target_ids=[0, 0],
+        target_weights=[1.0, 2.0],
+    )

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from uuid import UUID, uuid4
 
 import pytest
+import registered
 from django.core.files.base import ContentFile
-from django.utils import timezone
 from registered import algorithm
 
 from ml_pipeline.apps.batches import feedback_files, files, tellings
 from ml_pipeline.apps.batches.models import FeedbackFile
-from ml_pipeline.apps.endpoints.models import Endpoint, Feedback, MLRequest
+from ml_pipeline.apps.endpoints.models import Endpoint, Feedback
 from ml_pipeline.apps.jobs import leases
 from ml_pipeline.apps.jobs.leases import LeaseLost
 from ml_pipeline.apps.jobs.models import Job
@@ -24,23 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def requests(count: int, *, endpoint: str = "demo") -> list[UUID]:
-    answered_by = algorithm("1", endpoint=endpoint)
-    rows = [
-        MLRequest(
-            id=uuid4(),
-            parent_mlalgorithm=answered_by,
-            outcome="ok",
-            revision=1,
-            batch_id=1,
-            position=0,
-            input_data="{}",
-            full_response="{}",
-            latency_us=1,
-            created_at=timezone.now(),
-        )
-        for _ in range(count)
-    ]
-    return [row.pk for row in MLRequest.objects.bulk_create(rows)]
+    return registered.requests(algorithm("1", endpoint=endpoint), count)
 
 
 def sent(content: bytes | Iterable[tuple[object, str]], encoding: str = "") -> FeedbackFile:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
-from django.utils import timezone
+import registered
 from registered import SIGNATURE, algorithm
 
 from ml_pipeline.apps.accounts import access
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item
-from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
+from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm
 from ml_pipeline.errors import InvalidInput, NotFound
 
 ANN, BOB = (Grant(name, everywhere=access.ALL) for name in ("ann", "bob"))
@@ -21,19 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def request(answered_by: MLAlgorithm) -> UUID:
-    row = MLRequest.objects.create(
-        id=uuid4(),
-        parent_mlalgorithm=answered_by,
-        outcome="ok",
-        revision=1,
-        batch_id=1,
-        position=0,
-        input_data="{}",
-        full_response="{}",
-        latency_us=1,
-        created_at=timezone.now(),
-    )
-    return row.pk
+    return registered.requests(answered_by)[0]
 
 
 @pytest.fixture

@@ -105,24 +105,7 @@ def infer_regression(model: Any, frame: Any) -> Signature:
 
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.DOUBLE])
 def test_trees_that_are_fed_as_they_are(tmp_path: Path, kind: int) -> None:
-    trees = helper.make_node(
-        "TreeEnsembleRegressor",
-        ["rows"],
-        ["values"],
-        domain="ai.onnx.ml",
-        n_targets=1,
-        nodes_treeids=[0, 0, 0],
-        nodes_nodeids=[0, 1, 2],
-        nodes_featureids=[0, 0, 0],
-        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
-        nodes_values=[40.0, 0.0, 0.0],
-        nodes_truenodeids=[1, 0, 0],
-        nodes_falsenodeids=[2, 0, 0],
-        target_treeids=[0, 0],
-        target_nodeids=[1, 2],
-        target_ids=[0, 0],
-        target_weights=[1.0, 2.0],
-    )
+    trees = small_forests.stump("rows", "values", at=40.0)
     rows, values = (
         helper.make_tensor_value_info(name, form, [None, width])
         for name, form, width in (("rows", kind, 2), ("values", TensorProto.FLOAT, 1))

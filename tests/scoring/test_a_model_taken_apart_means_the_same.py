@@ -103,24 +103,7 @@ def test_a_tree_whose_branches_meet_is_taken_apart_at_once(tmp_path: Path) -> No
 @pytest.mark.parametrize(("behind", "is_apart"), [("CumSum", False), ("Identity", True)])
 def test_what_follows_trees_must_work_row_by_row(tmp_path: Path, behind: str, is_apart: bool) -> None:
     # A sum over the rows above is another where they come in another order; of one row the sample shows nothing.
-    trees = helper.make_node(
-        "TreeEnsembleRegressor",
-        ["age"],
-        ["scores"],
-        domain="ai.onnx.ml",
-        n_targets=1,
-        nodes_treeids=[0, 0, 0],
-        nodes_nodeids=[0, 1, 2],
-        nodes_featureids=[0, 0, 0],
-        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
-        nodes_values=[30.0, 0.0, 0.0],
-        nodes_truenodeids=[1, 0, 0],
-        nodes_falsenodeids=[2, 0, 0],
-        target_treeids=[0, 0],
-        target_nodeids=[1, 2],
-        target_ids=[0, 0],
-        target_weights=[1.0, 2.0],
-    )
+    trees = small_forests.stump("age", "scores", at=30.0)
     axis = helper.make_node("Constant", [], ["axis"], value=helper.make_tensor("axis", TensorProto.INT64, [1], [0]))
     nodes = [trees, helper.make_node(behind, ["scores", "axis"] if behind == "CumSum" else ["scores"], ["told"])]
     rows = [{"age": 40.0}, {"age": 20.0}, {"age": 50.0}]

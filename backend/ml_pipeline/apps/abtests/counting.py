@@ -25,6 +25,7 @@ from ml_pipeline.apps.abtests.models import UncountedAnswers, UncountedLabel, Un
 from ml_pipeline.apps.abtests.standings import Standing
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.models import MLRequest
+from ml_pipeline.apps.jobs import rests
 from ml_pipeline.apps.jobs.leases import Lease
 
 # Answers and labels of one transaction.
@@ -69,7 +70,7 @@ def work(lease: Lease) -> float | None:
                 bound = bound or newest(standing)
                 is_more = fold(standing, bound)
             if is_more:
-                give_way(time.monotonic() - started)
+                rests.give_way(time.monotonic() - started)
         if not is_more:
             ended = standing.test.ended_at
             return None if ended is not None and ended + LINGER < standing.moment else LOOK_S
@@ -86,12 +87,6 @@ def _turn() -> Iterator[None]:
             yield
     else:
         yield
-
-
-def give_way(took_s: float) -> None:
-    """Returns when others have had as long for writing as this one `took_s`, where only one can write at a time."""
-    if connection.vendor == "sqlite":
-        time.sleep(took_s)
 
 
 def newest(standing: Standing) -> Bound:

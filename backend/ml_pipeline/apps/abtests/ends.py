@@ -11,6 +11,7 @@ from ml_pipeline.apps.abtests import counting, standings, verdicts
 from ml_pipeline.apps.abtests.counting import Bound
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithmStatus
+from ml_pipeline.apps.jobs import rests
 
 
 class Stopped(NamedTuple):
@@ -39,7 +40,7 @@ def stop(test: ABTest, *, actor: str, reason: str = "") -> Stopped:
                 if standing.is_running:
                     verdicts.stop(standing, actor=actor, reason=reason)
                 return Stopped(standing.test, True)
-        counting.give_way(time.monotonic() - begun)
+        rests.give_way(time.monotonic() - begun)
 
 
 def roll_back(endpoint: Endpoint, actor: str, reason: str) -> MLAlgorithmStatus | None:

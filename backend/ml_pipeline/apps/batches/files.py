@@ -11,8 +11,10 @@ import shutil
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
+from django.core.files.base import File
 from django.core.files.storage import Storage, storages
 
 
@@ -39,6 +41,19 @@ def errors_part_name(uid: UUID, number: int, token: str) -> str:
 def result_name(uid: UUID) -> str:
     """All rows with their answers: the file that is fetched."""
     return f"{uid.hex}/result"
+
+
+@contextlib.contextmanager
+def sent(content: File[Any]) -> Iterator[UUID]:
+    """Who sent `content` is recorded under this id in the block; without a record it is not kept."""
+    uid = uuid4()
+    name = storage().save(input_name(uid), content)
+    try:
+        yield uid
+    except BaseException:
+        with contextlib.suppress(OSError):
+            storage().delete(name)
+        raise
 
 
 def local_path(name: str) -> Path | None:

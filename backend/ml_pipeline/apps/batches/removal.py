@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from ml_pipeline.apps.batches import batches, feedback_files, files, turns
@@ -92,8 +90,5 @@ def clear_strange(grace: timedelta = GRACE) -> int:
 
 def _remove_chunks(lease: Lease, job: BatchJob) -> None:
     while pks := list(BatchChunk.objects.filter(job=job).values_list("pk", flat=True)[: turns.FEW_ROWS]):
-        begun = time.monotonic()
-        with turns.changing(lease):
+        with turns.resting(lease):
             BatchChunk.objects.filter(pk__in=pks).delete()
-        if connection.vendor == "sqlite":
-            time.sleep(time.monotonic() - begun)

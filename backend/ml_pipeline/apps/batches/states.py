@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
@@ -53,12 +51,9 @@ def plan(lease: Lease, job: BatchJob, cuts: Iterator[Cut]) -> None:
     rows = 0
     while part := list(islice(cuts, turns.FEW_ROWS)):
         go_on(lease)
-        begun = time.monotonic()
-        with turns.changing(lease):
+        with turns.resting(lease):
             change(job)
             BatchChunk.objects.bulk_create(BatchChunk(job=job, **cut._asdict()) for cut in part)
-        if connection.vendor == "sqlite":
-            time.sleep(time.monotonic() - begun)
         rows = part[-1].first_row + part[-1].rows
     with turns.changing(lease):
         change(job, rows_total=rows, attempts=0)

@@ -5,14 +5,12 @@ A piece is a transaction: outcomes, counts and the place of the next piece, unde
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
-from ml_pipeline.apps.abtests import counting
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.batches import files, removal, turns
 from ml_pipeline.apps.batches.models import OVER, FeedbackFile, State
@@ -59,10 +57,8 @@ def _told(lease: Lease, file: FeedbackFile) -> float | None:
         dialect = dialects.read(path)
         check_header(None if sources.is_parquet(path) else dialect.header)
         for cut, content in _pieces(path, dialect, file):
-            begun = time.monotonic()
             if lease.is_unwanted or not _tell(lease, file, cut, Chunk(content, dialect, cut)):
                 return 0.0
-            counting.give_way(time.monotonic() - begun)
     _end(lease, file, State.SUCCEEDED)
     return None
 
@@ -90,7 +86,7 @@ def _tell(lease: Lease, file: FeedbackFile, cut: Cut, chunk: Chunk) -> bool:
     grant = Grant(
         file.created_by, teams={endpoint.team_id: frozenset({"feedback"})}, endpoint_ids=frozenset({endpoint.pk})
     )
-    with turns.changing(lease):
+    with turns.resting(lease):
         # Not of one that was cancelled since it was read.
         if not FeedbackFile.objects.select_for_update().filter(pk=file.pk).exclude(state__in=OVER).exists():
             return False

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,7 +19,7 @@ from pathlib import Path
 
 from ml_pipeline.apps.batches.engines import driver, messages, versions
 from ml_pipeline.apps.batches.engines.messages import Beginning, Job, Standing
-from ml_pipeline.apps.ml.isolation import limits
+from ml_pipeline.apps.ml.isolation import processes
 from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.scoring import messages as chunks
 from ml_pipeline.apps.ml.scoring.cuts import Cut
@@ -77,21 +75,11 @@ class _Driver:
     def __init__(self, begin: Beginning) -> None:
         # Longer than a node takes to give up.
         self._patience_s = (driver.TRIES + 1) * begin.job.deadline_s + CONNECTED_S
-        ours, theirs = socket.socketpair()
+        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+        self._process, ours = processes.started(driver.__name__, {**passed, **FIXED})
         # One that stops in the middle of a message is silent as well.
         for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, way, struct.pack("@ll", int(self._patience_s), 0))
-        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", driver.__name__, str(theirs.fileno())],
-                env={**limits.environment(), **passed, **FIXED},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
         self._connection = Connection(ours.detach())
         try:
             self._send(messages.encode(begin))

@@ -7,14 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from ml_pipeline.apps.ml.isolation import frames, limits, template
+from ml_pipeline.apps.ml.isolation import frames, processes, template
 from ml_pipeline.apps.ml.isolation.child import Loading
 from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.errors import AlgorithmNotReady
@@ -138,30 +137,15 @@ class Nursery:
         raise EOFError("the template ended")
 
     def _start(self) -> None:
-        self._control, theirs = socket.socketpair()
+        self._process, self._control = processes.started(template.__name__, is_heard=True)
         self._control.settimeout(BIRTH_TIMEOUT_S)
-        with theirs:
-            self._process = subprocess.Popen(
-                # Nothing is imported from the folder where the server happens to stand.
-                [sys.executable, "-P", "-m", template.__name__, str(theirs.fileno())],
-                env=limits.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C is for the server, which finishes what is under way.
-                process_group=0,
-            )
 
     def _end(self, timeout_s: float = 0.0) -> None:
         process, self._process = self._process, None
         if process is None:
             return
         self._control.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout_s)
-            return
-        process.kill()
-        process.wait()
+        processes.end(process, timeout_s)
 
     def close(self) -> None:
         """The template and all of its children end; returns when the template has. No child comes any more."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict
 
 import msgspec
 
-from ml_pipeline.apps.ml.isolation import limits
+from ml_pipeline.apps.ml.isolation import processes
 from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.isolation.nursery import Child
 from ml_pipeline.apps.ml.isolation.template import PID
@@ -66,17 +64,7 @@ class Family:
         self._lost = 0
 
     def _start(self) -> None:
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _TEMPLATE, str(theirs.fileno())],
-                env={**limits.environment(), **_ENVIRONMENT},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
+        self._process, self._control = processes.started(_TEMPLATE, _ENVIRONMENT)
         until = time.monotonic() + self._deadline_s
         channel = Channel(self._control, messages.MAX_ORDER_BYTES)
         channel.send(
@@ -113,11 +101,7 @@ class Family:
         if process is None:
             return
         self._control.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout_s)
-            return
-        process.kill()
-        process.wait()
+        processes.end(process, timeout_s)
 
     def close(self) -> None:
         """The template and all children end; returns when they have."""

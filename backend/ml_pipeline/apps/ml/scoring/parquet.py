@@ -6,9 +6,6 @@ The process that asks takes no more than a chunk at once, of bounded size, and l
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ml_pipeline.apps.ml.isolation import limits
+from ml_pipeline.apps.ml.isolation import processes
 from ml_pipeline.apps.ml.isolation.limits import Limits
 from ml_pipeline.apps.ml.scoring import cuts, dialects, ids, messages
 from ml_pipeline.apps.ml.scoring.channels import BrokenMessage, Channel
@@ -87,17 +84,7 @@ class _Reader:
 
     def __init__(self, path: Path, rows: int, after: int | None, deadline_s: float) -> None:
         self._deadline_s = deadline_s
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _READER, str(theirs.fileno())],
-                env={**limits.environment(), **_ENVIRONMENT},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
+        self._process, ours = processes.started(_READER, _ENVIRONMENT)
         self._channel = Channel(ours, MAX_MESSAGE_BYTES)
         self._asked = messages.encode(Reading(str(path.absolute()), rows, after, asdict(ALLOWED), os.getpid()))
 
