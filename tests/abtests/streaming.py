@@ -24,13 +24,16 @@ from ml_pipeline.apps.events.models import Event  # noqa: E402
 
 
 def stream(seed: int, count: int) -> None:
-    """So many answers in small commits, a third of them with feedback; the second arm is right more often."""
+    """So many answers in small commits, a third of them with feedback; the second arm is right much more often.
+
+    Salt and ids are new in every run: the difference is such that the evidence is enough however they fall.
+    """
     test, draw = ABTest.objects.get(), random.Random(seed)
     while count > 0:
         rows = answered(test, ["yes"] * min(count, 20))
         count -= len(rows)
         labelled = [row for row in rows if draw.random() < 0.3]
-        right = {row.pk for row in labelled if draw.random() < (0.6, 0.7)[row.arm or 0]}
+        right = {row.pk for row in labelled if draw.random() < (0.5, 0.9)[row.arm or 0]}
         told([row for row in labelled if row.pk in right], "yes")
         told([row for row in labelled if row.pk not in right], "no")
 
