@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from homes import ENDPOINT, REPOSITORY, Home
 
 START_TIMEOUT_S = 60
+# For tests of what is the same behind both doors: one of them is enough.
+BY_ASGI, BY_WSGI = (pytest.mark.parametrize("door", [one], indirect=True) for one in ("asgi", "wsgi"))
 _ARBITERS = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\] [A-Z][\w ,.:()/\[\]-]*$")
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import trials
-from servers import Server
+from servers import BY_ASGI, Server
 
 from ml_pipeline.client import Client
+
+pytestmark = BY_ASGI
 
 
 def test_commands_do_what_the_client_does(door: Server, admin: Client, algorithms: dict[str, int]) -> None:

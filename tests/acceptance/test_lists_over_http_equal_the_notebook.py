@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from notebook import ALGORITHMS, assert_equal_to_the_notebook, in_lists, made_up, one_by_one
 from people import as_rows, held_out_people
-from servers import Server
+from servers import BY_ASGI, Server
+
+pytestmark = BY_ASGI
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from homes import ENDPOINT
 from people import PERSON
-from servers import Server, worker
+from servers import BY_ASGI, Server, worker
+
+pytestmark = BY_ASGI
 
 FILES = "/api/v1/batches/feedback"
 

@@ -9,7 +9,9 @@ from typing import Any
 import placed
 import pytest
 import sent
-from servers import Server
+from servers import BY_WSGI, Server
+
+pytestmark = BY_WSGI
 
 FIRST = [[1, 3, "age", "expected a number, got 'x'"], [4, 6, "", "it has 3 cells"], [9, 11, "age", "é"]]
 LATER = [[20, 22, "=cmd|' /C calc'!A0", "+1+1"], [21, 23, "-5", '"quoted", and\nbroken']]

@@ -8,7 +8,9 @@ import sys
 
 from homes import ENDPOINT
 from people import PERSON
-from servers import Server
+from servers import BY_WSGI, Server
+
+pytestmark = BY_WSGI
 
 HEAVY = ("django", "rest_framework", "numpy", "pandas", "sklearn", "skops", "onnx", "onnxruntime", "pyarrow", "joblib")
 BLOCKED = f"import sys; sys.modules.update(dict.fromkeys({HEAVY!r}))\n"

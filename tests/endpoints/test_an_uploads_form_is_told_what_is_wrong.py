@@ -6,7 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import Server
+from servers import BY_ASGI, Server
+
+pytestmark = BY_ASGI
 
 UPLOADS = "/api/v1/mlalgorithms"
 FORM = {"endpoint": "shop", "name": "model", "version": "1"}

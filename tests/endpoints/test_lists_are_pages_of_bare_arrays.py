@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from people import PERSON
-from servers import Server
+from servers import BY_WSGI, Server
+
+pytestmark = BY_WSGI
 
 
 @pytest.fixture(scope="module")

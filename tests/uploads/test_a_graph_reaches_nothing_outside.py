@@ -8,7 +8,9 @@ from typing import Any
 import hostile_graphs
 import refusals
 import wine
-from servers import Server
+from servers import BY_WSGI, Server
+
+pytestmark = BY_WSGI
 
 
 def _files(cases: dict[str, bytes]) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 import refusals
 import wine
 from hostile_archives import packed
-from servers import Server
+from servers import BY_WSGI, Server
 
 from ml_pipeline.apps.ml import loader
 from ml_pipeline.errors import InvalidArtifact
@@ -22,12 +22,14 @@ def canary(tmp_path: Path) -> Path:
     return tmp_path / "canary.txt"
 
 
+@BY_WSGI
 def test_a_trusted_joblib_runs_or_these_tests_prove_nothing(door: Server, canary: Path) -> None:
     signed = hostile_programs.signed({"model.joblib": hostile_programs.joblib_of(canary)}, hostile_programs.TRUSTED)
     refusals.refused(door, {"signed": wine.files(packed(signed), "model.zip")})
     assert canary.read_text() == "tweet"
 
 
+@BY_WSGI
 def test_pickles_for_a_model_are_refused(door: Server, canary: Path) -> None:
     cases = hostile_programs.files_in_disguise(canary)
     # Without rows beside it, so that those in a bundle are looked at.
@@ -39,6 +41,7 @@ def test_pickles_for_a_model_are_refused(door: Server, canary: Path) -> None:
     assert "not the one that was signed" in messages["a joblib that is vouched for by the names the server keeps"]
 
 
+@BY_WSGI
 def test_pickles_for_rows_are_refused(door: Server, canary: Path) -> None:
     cases: dict[str, Any] = {}
     for case, (name, content) in hostile_programs.tables_in_disguise(canary).items():
@@ -58,6 +61,7 @@ OVER_HTTP = (
 )
 
 
+@BY_WSGI
 def test_skops_files_that_would_run_something_are_refused_over_http(door: Server, canary: Path) -> None:
     cases = hostile_programs.skops_in_disguise(canary)
     messages = refusals.refused(door, {case: wine.files(cases[case], "m.skops") for case in OVER_HTTP})
@@ -81,6 +85,7 @@ def test_skops_files_that_would_run_something_are_refused(canary: Path) -> None:
     assert not canary.exists()
 
 
+@BY_WSGI
 def test_pickles_that_nobody_needs_are_left_alone(door: Server, canary: Path) -> None:
     skops_file = hostile_programs.skops_with_members(canary)
     rows = hostile_programs.parquet_with_extension(canary)

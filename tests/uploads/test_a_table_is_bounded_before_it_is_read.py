@@ -9,7 +9,9 @@ import hostile_tables
 import pytest
 import refusals
 import wine
-from servers import Server
+from servers import BY_ASGI, Server
+
+pytestmark = BY_ASGI
 
 DEEP = '{"tags": ' * 50_000 + "1" + "}" * 50_000
 

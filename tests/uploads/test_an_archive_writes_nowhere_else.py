@@ -8,7 +8,9 @@ import hostile_archives
 import pytest
 import refusals
 import wine
-from servers import Server
+from servers import BY_ASGI, Server
+
+pytestmark = BY_ASGI
 
 
 @pytest.fixture
