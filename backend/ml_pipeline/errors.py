@@ -30,6 +30,9 @@ class Complaint:
 class MLPipelineError(Exception):
     """Base of every error that a client may be told about."""
 
+    # Whether the request that was refused with it is among those that are counted.
+    is_counted = False
+
     def __init__(self, message: str, details: Any = None) -> None:
         super().__init__(message)
         self.message = message

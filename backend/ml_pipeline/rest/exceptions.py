@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ml_pipeline import errors
-from ml_pipeline.wire import replies, strict_json
+from ml_pipeline.wire import log_lines, replies, strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -182,8 +182,10 @@ class JSONUnlessAsked(DefaultContentNegotiation):
 
 def unforeseen(error: BaseException | None) -> HttpResponse:
     """The reply to what nobody foresaw: an id, under which the log has it."""
-    request_id = str(uuid_utils.compat.uuid7())
-    logger.error("request %s failed in a way nobody foresaw", request_id, exc_info=error)
+    # That of the request, where this answers one.
+    request_id = log_lines.known("request_id") or str(uuid_utils.compat.uuid7())
+    about = {log_lines.ABOUT: {"request_id": request_id}}
+    logger.error("request %s failed in a way nobody foresaw", request_id, exc_info=error, extra=about)
     return JsonResponse(replies.body_of(RuntimeError(), request_id=request_id), status=replies.INTERNAL.status)
 
 

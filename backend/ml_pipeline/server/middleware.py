@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+import uuid_utils.compat
 from django.http import HttpRequest, HttpResponse
 
 from ml_pipeline.apps.events import audit
 from ml_pipeline.errors import TooManyTries
+from ml_pipeline.metrics import families
+from ml_pipeline.metrics.recorder import recorder
 from ml_pipeline.rest import addresses, exceptions
+from ml_pipeline.wire import log_lines
 
 # Scripts come from files of ours alone. Styles may stand in the page: DRF's, the admin's and Swagger UI's do.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -26,6 +31,26 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def accounted(get_response: GetResponse) -> GetResponse:
+    """Every request is counted under its route's name, and has an id: in its lines of the log, and in its reply.
+
+    First of all, so that what the others refuse is counted too.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        begun, request_id = time.monotonic(), str(uuid_utils.compat.uuid7())
+        with log_lines.about(request_id=request_id):
+            reply = get_response(request)
+        match, method = request.resolver_match, families.method(str(request.method))
+        route = match.view_name if match is not None else ""
+        recorder.add(families.HTTP_REQUESTS, route, method, str(reply.status_code))
+        recorder.observe(families.HTTP_LATENCY, time.monotonic() - begun, route, method)
+        reply.headers["X-Request-Id"] = request_id
+        return reply
+
+    return answer
 
 
 def trusted_headers(get_response: GetResponse) -> GetResponse:

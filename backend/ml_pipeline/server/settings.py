@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "ml_pipeline.server.middleware.accounted",
     "ml_pipeline.server.middleware.trusted_headers",
     "django.middleware.security.SecurityMiddleware",
     "ml_pipeline.server.middleware.page_headers",

@@ -6,10 +6,13 @@ into a message is left out. Imports no Django.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,10 +25,34 @@ MAX_TEXT = 20_000
 _KEY = re.compile(r"mlp_[A-Za-z0-9_-]{43}")
 # What was there before us and keeps a form of its own, where a server was started by its own command.
 _SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error", "gunicorn.access")
+# What a line is about, where it is about one thing: in `extra`, as in `logger.error(…, extra={ABOUT: {…}})`.
+ABOUT = "about"
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039  (never changed)
+
+
+@contextlib.contextmanager
+def about(**fields: str) -> Iterator[None]:
+    """Lines that are written in the block, by this thread or task, have `fields`: `request_id`, or `job_kind` and such.
+
+    A field must not be one that all lines have.
+    """
+    token = _about.set({**_about.get(), **fields})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def known(field: str) -> str | None:
+    """What lines of this thread or task say in `field` now (see `about`)."""
+    return _about.get().get(field)
 
 
 def formatter() -> logging.Formatter:
-    """What turns a record of Python's logging into a line: `time`, `level`, `logger`, `message`, also `exception`."""
+    """What turns a record of Python's logging into a line: `time`, `level`, `logger`, `message`, also `exception`.
+
+    A line that is about a request has its `request_id`, one of a background job `job_kind` and `job_subject`.
+    """
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.processors.format_exc_info, _fields, structlog.processors.JSONRenderer(), _printable]
     )
@@ -49,6 +76,7 @@ def _fields(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         "level": record.levelname.lower(),
         "logger": record.name,
         "message": _shown(str(event["event"])),
+        **{name: _shown(str(value)) for name, value in {**_about.get(), **getattr(record, ABOUT, {})}.items()},
     }
     return fields if "exception" not in event else {**fields, "exception": _shown(event["exception"])}
 

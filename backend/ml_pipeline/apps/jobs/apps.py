@@ -9,3 +9,10 @@ class JobsConfig(AppConfig):
     name = "ml_pipeline.apps.jobs"
     label = "jobs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tells whoever asks for the metrics of them."""
+        from ml_pipeline.apps.jobs import figures
+        from ml_pipeline.metrics import collectors
+
+        collectors.register("jobs", figures.metrics)

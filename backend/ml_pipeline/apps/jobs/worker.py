@@ -6,12 +6,16 @@ import logging
 import os
 import socket
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import Error, InterfaceError, OperationalError, connection
 
 from ml_pipeline.apps.jobs import handlers, leases
 from ml_pipeline.apps.jobs.leases import LEASE_S, Lease, LeaseLost
+from ml_pipeline.metrics import families
+from ml_pipeline.metrics.recorder import recorder
+from ml_pipeline.wire import log_lines
 
 logger = logging.getLogger(__name__)
 
@@ -77,20 +81,30 @@ class Worker:
         return lease
 
     def _do(self, lease: Lease) -> None:
+        begun, outcome = time.monotonic(), "left"
         try:
-            self._step(lease)
-        except LeaseLost:
-            logger.warning("%s %s was taken by another worker", lease.kind, lease.subject)
-        except Error as error:
-            # The lease runs out by itself.
-            logger.error("%s %s was left: %s", lease.kind, lease.subject, error)
+            with log_lines.about(job_kind=lease.kind, job_subject=lease.subject):
+                outcome = self._told(lease)
         finally:
+            recorder.add(families.STEPS, lease.kind, outcome)
+            recorder.observe(families.STEP_LATENCY, time.monotonic() - begun, lease.kind)
             with self._lock:
                 self._doing.discard(lease)
                 self._held.discard(lease)
             connection.close()
 
-    def _step(self, lease: Lease) -> None:
+    def _told(self, lease: Lease) -> str:
+        try:
+            return self._step(lease)
+        except LeaseLost:
+            logger.warning("%s %s was taken by another worker", lease.kind, lease.subject)
+        except Error as error:
+            # The lease runs out by itself.
+            logger.error("%s %s was left: %s", lease.kind, lease.subject, error)
+        return "left"
+
+    def _step(self, lease: Lease) -> str:
+        # What became of it.
         try:
             again_s = handlers.of(lease.kind)(lease)
         except (LeaseLost, OperationalError, InterfaceError):
@@ -100,11 +114,12 @@ class Worker:
         except Exception as error:
             logger.exception("%s %s failed", lease.kind, lease.subject)
             lease.fail(f"{type(error).__name__}: {error}")
-            return
+            return "failed"
         if again_s is None:
             lease.finish()
         else:
             lease.postpone(again_s)
+        return "done"
 
     def _done(self, step: Future[None]) -> None:
         self._free.release()

@@ -91,6 +91,12 @@ class MicroBatcher(Generic[W]):
             return sum(lane.rows for lane in self._lanes.values())
 
     @property
+    def longest(self) -> int:
+        """The same, of the lane that has most."""
+        with self._changed:
+            return max((lane.rows for lane in self._lanes.values()), default=0)
+
+    @property
     def threads(self) -> int:
         """Threads that live now."""
         return self._threads

@@ -18,6 +18,7 @@ from ml_pipeline.apps.predictions import checkpoints
 from ml_pipeline.apps.predictions.commits import AnyTurn, WriteTurn
 from ml_pipeline.apps.predictions.companions import Companion
 from ml_pipeline.apps.predictions.doors.exchange import Exchange
+from ml_pipeline.apps.predictions.doors.scrapes import Scrapes
 from ml_pipeline.apps.predictions.doors.uploads import Spool, Uploads
 from ml_pipeline.apps.predictions.integrity import seals
 from ml_pipeline.apps.predictions.integrity.notary import Notary
@@ -25,7 +26,9 @@ from ml_pipeline.apps.predictions.journal import Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.outcomes import Outcomes
 from ml_pipeline.apps.predictions.service import PredictionService
+from ml_pipeline.apps.predictions.vitals import Vitals
 from ml_pipeline.errors import DatabaseUnavailable
+from ml_pipeline.metrics.collectors import Gathering
 
 # A large forest is unpickled in seconds; a minute is for a slow disk.
 LOAD_DEADLINE_S = 60.0
@@ -73,13 +76,14 @@ def exchange() -> Exchange:
         deadline_s=settings.DEADLINE_S,
         release=release,
     )
+    beside.append(Vitals(settings.HOME, service.condition))
     # The routes of the control plane that take more than others, each from whoever has a key to use it.
     uploads = {
         "/api/v1/mlalgorithms": Uploads("manage", settings.UPLOAD_BYTES),
         "/api/v1/batches": Uploads("predict", settings.BATCH_BYTES),
         "/api/v1/batches/feedback": Uploads("feedback", settings.BATCH_BYTES),
     }
-    return Exchange(service, Spool(settings.WORK_DIR), uploads)
+    return Exchange(service, Spool(settings.WORK_DIR), uploads, Scrapes(settings.HOME, Gathering(lambda: connection.close())))
 
 
 def _synchronise(keeper: SnapshotKeeper) -> None:

@@ -18,7 +18,7 @@ from ml_pipeline.apps.ml.work import Stage, Work
 from ml_pipeline.apps.predictions.routing import Route, Selection
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import AlgorithmCrashed, AlgorithmFailed, DeadlineExceeded, MLPipelineError
-from ml_pipeline.wire import replies
+from ml_pipeline.wire import log_lines, replies
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,24 @@ class Answerable(Pending, Protocol):
 
     error: MLPipelineError | None
     reply: bytes
+    # Whether it is among the requests that are counted (see `measures`): under whose route, since when, of how many
+    # rows.
+    is_counted: bool
+
+    @property
+    def route(self) -> Route:
+        """Who answers it; of several, the first."""
+        ...
+
+    @property
+    def started(self) -> float:
+        """When it came, on the monotonic clock."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Its number of rows."""
+        ...
 
 
 class Waiter(Protocol):
@@ -104,6 +122,7 @@ class Call(Work):
 
     __slots__ = (
         "grant",
+        "is_counted",
         "is_finished",
         "is_listed",
         "question",
@@ -140,7 +159,7 @@ class Call(Work):
         self.question, self.grant, self.waiter = question, grant, waiter
         # What the log keeps of the input, where that is not all.
         self.rule = rule
-        self.is_finished = False
+        self.is_finished = self.is_counted = False
         # The JSON text of the reply.
         self.reply = b""
 
@@ -157,7 +176,9 @@ class Call(Work):
         # What an algorithm says may quote the input; where that is kept back, its kind alone is told.
         kind = "" if self.rule is None else f": {type(error.__cause__ or error).__name__}"
         shown = error if self.rule is None else None
-        logger.error("algorithm %s failed on request %s%s", self.route.algorithm_id, first, kind, exc_info=shown)
+        about = {log_lines.ABOUT: {"request_id": first}}
+        text = "algorithm %s failed on request %s%s"
+        logger.error(text, self.route.algorithm_id, first, kind, exc_info=shown, extra=about)
         self.error = type(error)(error.message, {"request_id": first})
         return failures
 

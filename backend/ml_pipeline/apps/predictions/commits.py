@@ -150,6 +150,11 @@ class GroupCommit(Generic[T]):
         with self._changed:
             return time.monotonic() - self._begun if self._is_committing else 0.0
 
+    @property
+    def rows(self) -> int:
+        """Rows that wait or are being committed."""
+        return self._rows
+
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything that was handed over is committed, which is awaited, as is the end of the thread."""
         with self._changed:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -19,7 +20,7 @@ import msgspec
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ml_pipeline.apps.predictions import writers
+from ml_pipeline.apps.predictions import measures, writers
 from ml_pipeline.apps.predictions.calls import Answerable, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
@@ -80,6 +81,8 @@ class Journal:
         self._begin_chain()
 
     def _begin_chain(self) -> None:
+        # When the commit under way was.
+        self._begun = 0.0
         self._writer_id = uuid4()
         self._seq = 0
         self._head = GENESIS
@@ -92,6 +95,16 @@ class Journal:
     def is_available(self) -> bool:
         """Whether no commit has been under way for long."""
         return self._commits.age_s < STUCK_S
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait for their commit or are being committed."""
+        return self._commits.rows
+
+    @property
+    def age_s(self) -> float:
+        """For how many seconds the commit under way has been; 0 when none is."""
+        return self._commits.age_s
 
     def close(self, patience_s: float | None = None) -> bool:
         """Whether everything is committed, which is awaited."""
@@ -154,6 +167,7 @@ class Journal:
             return self._written(self._connected(), entries, answers)
 
     def _written(self, database: BaseDatabaseWrapper, entries: list[Entry], answers: Sequence[Answer]) -> Batch:
+        self._begun = time.monotonic()
         batch = Batch(self._writer_id, self._seq + 1, len(entries), chained(self._head, entries), now())
         self._writer.write(database, batch, entries, _uncounted(answers) if answers else ())
         return batch
@@ -166,8 +180,10 @@ class Journal:
     def _make_durable(self, database: BaseDatabaseWrapper, batch: Batch) -> None:
         self._writer.commit(database)
         self._seq, self._head = batch.seq, batch.sha256
+        measures.committed(measures.PREDICTIONS, batch.rows, time.monotonic() - self._begun)
 
     def _abandon(self, error: Exception) -> None:
+        measures.not_committed(measures.PREDICTIONS)
         logger.error("predictions could not be committed: %s", error, exc_info=not isinstance(error, Error))
         self._disconnect()
         # The commit may have happened all the same; a writer that cannot know starts a chain of its own.
@@ -208,6 +224,7 @@ def finish(calls: Sequence[Answerable], unavailable: JournalUnavailable | None =
     if unavailable is not None:
         for call in calls:
             call.error = unavailable
+    measures.finished(calls)
     wake(calls)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from django.db import Error, connection
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item, Told
+from ml_pipeline.apps.predictions import measures
 from ml_pipeline.apps.predictions.calls import Waiter, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.errors import DatabaseUnavailable, MLPipelineError
@@ -55,6 +57,7 @@ class Outcomes:
         return self._commits.close(patience_s)
 
     def _record(self, outcomes: Sequence[Outcome]) -> None:
+        begun = time.monotonic()
         try:
             told = _recorded(outcomes)
         # The outermost edge of this thread: whatever it was, whoever waits is told, and the next are recorded.
@@ -64,11 +67,13 @@ class Outcomes:
                 for outcome in outcomes:
                     self._record([outcome])
                 return
+            measures.not_committed(measures.OUTCOMES)
             logger.error("feedback could not be recorded: %s", error, exc_info=not isinstance(error, Error))
             connection.close()
             for outcome in outcomes:
                 outcome.error = DatabaseUnavailable("The feedback could not be recorded.")
         else:
+            measures.committed(measures.OUTCOMES, len(outcomes), time.monotonic() - begun)
             for outcome, one in zip(outcomes, told, strict=True):
                 outcome.told = one
         wake(outcomes)

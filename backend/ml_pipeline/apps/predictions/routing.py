@@ -140,6 +140,13 @@ class Snapshot:
         if owner is None or not grant.may("predict", *owner):
             raise _unknown(endpoint)
 
+    def shows(self, grant: Grant, endpoint: str) -> bool:
+        """Whether `endpoint` is among those that `grant` may read; one that is gone, among all."""
+        owner = self.owners.get(endpoint)
+        if owner is None:
+            return "read" in grant.everywhere and grant.endpoint_ids is None
+        return grant.may("read", *owner)
+
     def trial(self, endpoint: str, selection: Selection) -> Trial | None:
         """The test that answers, where one does."""
         trial = self.trials.get(endpoint)

@@ -6,6 +6,7 @@ the reply. The first three are done by whoever calls; he is woken when the rest 
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import time
@@ -19,8 +20,9 @@ from ml_pipeline.apps.ml.algorithm import Prediction
 from ml_pipeline.apps.ml.batching import MicroBatcher
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.work import Stage
-from ml_pipeline.apps.predictions import calls, journal
+from ml_pipeline.apps.predictions import calls, journal, measures
 from ml_pipeline.apps.predictions.calls import COMMIT_S, GRACE_S, Answerable, Call, Pending, Question, Waiter
+from ml_pipeline.apps.predictions.condition import Condition
 from ml_pipeline.apps.predictions.journal import Answer, Group, Journal
 from ml_pipeline.apps.predictions.keeper import SnapshotKeeper
 from ml_pipeline.apps.predictions.outcomes import Outcome, Outcomes
@@ -77,6 +79,7 @@ class PredictionService:
             queue_rows=queue_rows,
             is_at_hand=lambda key: keeper.registry.is_quick(key[0]),
         )
+        self.condition = Condition(keeper, self._batcher, journal_)
         self._trials = Trials(self._batcher, keeper.registry, deadline_s)
 
     @property
@@ -84,10 +87,13 @@ class PredictionService:
         """Whether this process follows the database's revision."""
         return self._keeper.is_started
 
-    @property
-    def queue_rows(self) -> int:
-        """Rows that one algorithm's queue holds."""
-        return self._batcher.queue_rows
+    def readiness(self) -> dict[str, Any]:
+        """See `Condition.readiness`."""
+        return self.condition.readiness(is_draining=self._draining)
+
+    def shows(self, grant: Grant) -> Callable[[str], bool]:
+        """Whether whoever holds `grant` may read of an endpoint, by its name."""
+        return functools.partial(self._keeper.snapshot.shows, grant)
 
     def start(self) -> None:
         """The service follows the database's revision from now on (see `SnapshotKeeper.start`)."""
@@ -140,38 +146,42 @@ class PredictionService:
         call's `error` is JournalUnavailable, AlgorithmNotReady or DeadlineExceeded or, logged with their request ids,
         AlgorithmFailed, AlgorithmCrashed and DeadlineExceeded. It is all or nothing for a list.
         """
-        begun = time.monotonic()
-        if begun > since + self.deadline_s:
-            raise DeadlineExceeded("Too much waits to be read; it was not asked in time.")
-        snapshot = self._keeper.snapshot
-        trial = snapshot.trial(question.endpoint, question.selection) if snapshot.trials else None
-        if trial is None:
-            route = snapshot.route_for(grant, question.endpoint, question.selection)
-        else:
-            snapshot.admit(grant, question.endpoint)
-            # It says what a valid row is, and may have to answer in the place of any other.
-            route = trial.champion
-        key = (route.algorithm_id, route.digest)
-        algorithm = self._keeper.registry.algorithm(*key)
-        since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.
-        decoded = body.decode(algorithm)
-        quotas.meter.take(grant.quotas, len(decoded.rows))
-        call = Call(
-            decoded,
-            question,
-            route=route,
-            revision=snapshot.revision,
-            signature=algorithm.signature,
-            grant=grant,
-            rule=snapshot.rules.get(route.endpoint),
-            waiter=waiter,
-            since=since,
-            deadline_s=self.deadline_s,
-        )
-        if trial is not None:
-            return self._trials.begin(call, trial, algorithm, body)
-        if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
-            waiter.soon(self._batcher.serve, key)
+        begun, route = time.monotonic(), None
+        try:
+            if begun > since + self.deadline_s:
+                raise DeadlineExceeded("Too much waits to be read; it was not asked in time.")
+            snapshot = self._keeper.snapshot
+            trial = snapshot.trial(question.endpoint, question.selection) if snapshot.trials else None
+            if trial is None:
+                route = snapshot.route_for(grant, question.endpoint, question.selection)
+            else:
+                snapshot.admit(grant, question.endpoint)
+                # It says what a valid row is, and may have to answer in the place of any other.
+                route = trial.champion
+            key = (route.algorithm_id, route.digest)
+            algorithm = self._keeper.registry.algorithm(*key)
+            since += time.monotonic() - begun  # Where it had to be loaded first, that is not held against it.
+            decoded = body.decode(algorithm)
+            quotas.meter.take(grant.quotas, len(decoded.rows))
+            call = Call(
+                decoded,
+                question,
+                route=route,
+                revision=snapshot.revision,
+                signature=algorithm.signature,
+                grant=grant,
+                rule=snapshot.rules.get(route.endpoint),
+                waiter=waiter,
+                since=since,
+                deadline_s=self.deadline_s,
+            )
+            if trial is not None:
+                return self._trials.begin(call, trial, algorithm, body)
+            if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
+                waiter.soon(self._batcher.serve, key)
+        except MLPipelineError as error:
+            measures.refused(error, route)
+            raise
         return call
 
     def tell(self, grant: Grant, request_id: UUID, value: Any, waiter: Waiter) -> Outcome:
@@ -188,12 +198,16 @@ class PredictionService:
         if pending.is_finished:
             # Who waits is about to be told.
             return None
-        if isinstance(pending, Tested):
-            return self._trials.overdue(pending, now)
-        if not isinstance(pending, Call):
+        if not isinstance(pending, Call | Tested):
             if now < pending.deadline + COMMIT_S:
                 return None
             return DatabaseUnavailable("The feedback could not be recorded in time; it may be all the same.")
+        error = self._trials.overdue(pending, now) if isinstance(pending, Tested) else self._late(pending, now)
+        if error is not None:
+            measures.given_up(pending, error)
+        return error
+
+    def _late(self, pending: Call, now: float) -> MLPipelineError | None:
         until = pending.deadline if pending.stage is Stage.WAITING else pending.deadline + GRACE_S
         if now < until:
             return None
@@ -232,8 +246,12 @@ class PredictionService:
             return None
 
     def _run(self, key: tuple[int, str], rows: Records) -> Sequence[Prediction]:
-        with self._keeper.registry.leased(*key) as algorithm:
-            return algorithm.compute_prediction(rows)
+        begun = time.monotonic()
+        try:
+            with self._keeper.registry.leased(*key) as algorithm:
+                return algorithm.compute_prediction(rows)
+        finally:
+            measures.ran(key[0], len(rows), time.monotonic() - begun)
 
     def _deliver(self, settled: Sequence[Call]) -> None:
         now, created_at = time.monotonic(), journal.now()
@@ -260,28 +278,3 @@ class PredictionService:
         except Exception:
             logger.exception("predictions could not be handed to the journal")
             journal.finish(finished, JournalUnavailable(journal.UNAVAILABLE))
-
-    def readiness(self) -> dict[str, Any]:
-        """`ready` and what it follows from: revision, each live algorithm's state, the journal and the queue."""
-        snapshot = self._keeper.snapshot
-        algorithms = [self._state(route) for route in snapshot.live]
-        answers = self._journal.is_available and journal.database_answers()
-        loaded = not algorithms or any(self._state(route)["state"] == "ready" for route in snapshot.answering)
-        return {
-            "ready": bool(snapshot.revision) and loaded and answers and not self._draining,
-            "revision": snapshot.revision,
-            "algorithms": algorithms,
-            "journal": "ok" if answers else "unavailable",
-            "queue": {"rows": self._batcher.rows, "limit": self.queue_rows},
-        }
-
-    def _state(self, route: Route) -> dict[str, Any]:
-        slot = self._keeper.registry.slot(route.algorithm_id)
-        return {
-            "id": route.algorithm_id,
-            "endpoint": route.endpoint,
-            "name": route.name,
-            "version": route.version,
-            "state": slot.state,
-            "reason": slot.reason,
-        }

@@ -38,13 +38,17 @@ class Tested:
         "error",
         "failures",
         "ids",
+        "is_counted",
         "is_finished",
         "is_over",
         "latest",
         "lock",
         "replies",
         "reply",
+        "route",
         "rows",
+        "size",
+        "started",
         "trial",
         "waiter",
     )
@@ -67,7 +71,9 @@ class Tested:
         self._answers: dict[int, Answer] = {}
         self.replies = [b""] * len(self.ids)
         self.is_over = False
-        self.is_finished = False
+        self.is_finished = self.is_counted = False
+        # What its client is told is counted as of the algorithm that answered, or failed, at the first of its rows.
+        self.route, self.size, self.started = trial.champion, call.size, call.started
         self.error: MLPipelineError | None = None
         self.reply = b""
 
@@ -131,6 +137,7 @@ class Tested:
     def end(self) -> None:
         """Nothing more is told or counted of it, but for what went wrong."""
         self.is_over = True
+        self.route = self.attempts[0].route if self.attempts else self.route
         # They know it, too, and should be gone with it at once.
         self.attempts.clear()
 

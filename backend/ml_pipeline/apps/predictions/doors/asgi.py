@@ -19,6 +19,7 @@ from ml_pipeline.apps.predictions.doors import bodies, exchange
 from ml_pipeline.apps.predictions.doors.arrivals import Arrival, ClientGone, Receive, Room
 from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
+from ml_pipeline.apps.predictions.doors.scrapes import Scrape
 from ml_pipeline.apps.predictions.doors.waiters import LoopWaiter
 from ml_pipeline.apps.predictions.routing import Selection
 from ml_pipeline.errors import DeadlineExceeded, MLPipelineError
@@ -113,19 +114,19 @@ class AsgiDoor:
         finally:
             arrival.release()
 
-    async def _reply(self, admitted: Asked | Telling | Health, body: bytes) -> Reply | None:
+    async def _reply(self, admitted: Asked | Telling | Health | Scrape, body: bytes) -> Reply | None:
         # None where Django is to judge it. The outermost edge of this door: every failure is a reply too.
         try:
             if isinstance(admitted, Asked):
                 return await self._predicted(admitted, body)
             if isinstance(admitted, Health):
                 return await self._health(admitted)
+            if isinstance(admitted, Scrape):
+                return await asyncio.to_thread(self._exchange.scraped, admitted)
             value = admitted.value(body)
             return None if value is exchange.NOT_PLAIN else await self._told(admitted, value)
-        except MLPipelineError as error:
-            return exchange.error_reply(error)
         except Exception as error:  # noqa: BLE001
-            return exchange.unforeseen(error)
+            return exchange.failed(admitted, error)
 
     async def _hand_on(
         self, elsewhere: Elsewhere, scope: Scope, arrival: Arrival, receive: Receive, send: Send

@@ -1,7 +1,7 @@
 """One exchange: a request as any door hands it over, the reply as any door can send it. Knows HTTP, and no server.
 
 What it answers: `POST /api/v1/{endpoint}/predict`, also with `{endpoint}@{alias}`, plain feedback on a single request
-by whoever has a key for it, `/healthz`, `/readyz`. All else is Django's.
+by whoever has a key for it, `/healthz`, `/readyz`, `/metrics`. All else is Django's.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from django.conf import settings
 from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import names
+from ml_pipeline.apps.predictions import measures
 from ml_pipeline.apps.predictions.calls import Answerable, Question, Waiter
-from ml_pipeline.apps.predictions.doors import heads, questions
+from ml_pipeline.apps.predictions.doors import heads, questions, scrapes
 from ml_pipeline.apps.predictions.doors.bodies import JSON, EncodedBody
 from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, MAX_STRANGERS_BYTES, Head
+from ml_pipeline.apps.predictions.doors.scrapes import Scrape, Scrapes
 from ml_pipeline.apps.predictions.doors.uploads import Spool, Uploads
 from ml_pipeline.apps.predictions.outcomes import Outcome
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, BodyTooLarge, MethodNotAllowed, MLPipelineError
-from ml_pipeline.wire import replies
+from ml_pipeline.wire import log_lines, replies
 
 logger = logging.getLogger(__name__)
 
@@ -106,12 +108,14 @@ class Elsewhere(NamedTuple):
 class Exchange:
     """Answers data-plane requests with `service`; `uploads` are the routes, by path, to which larger bodies may go."""
 
-    def __init__(self, service: PredictionService, spool: Spool, uploads: Mapping[str, Uploads]) -> None:
-        self.service = service
+    def __init__(
+        self, service: PredictionService, spool: Spool, uploads: Mapping[str, Uploads], scrapes_: Scrapes
+    ) -> None:
+        self.service, self._scrapes = service, scrapes_
         self.spool = spool
         self._uploads = uploads
 
-    def admit(self, head: Head) -> Asked | Telling | Health | Elsewhere:
+    def admit(self, head: Head) -> Asked | Telling | Health | Scrape | Elsewhere:
         """The data-plane request of `head`, judged before a byte of its body is read; Elsewhere when it is Django's.
 
         Raises MalformedInput and BodyTooLarge for any path, else Unauthenticated, Forbidden, QuotaExceeded,
@@ -121,6 +125,8 @@ class Exchange:
             _refuse_method(head.method, ("GET", "HEAD"))
             heads.check_length(head, MAX_HEALTH_BYTES)
             return Health(head.path)
+        if head.path == scrapes.PATH:
+            return self._scrape(head)
         match = _PREDICT.fullmatch(head.path)
         if match is None or match[1] in names.RESERVED:
             other = self._telling(head) or self._elsewhere(head)
@@ -132,6 +138,14 @@ class Exchange:
         heads.check_length(head)
         endpoint, at, alias = match[1].partition("@")
         return Asked(head, grant, endpoint, alias if at else None)
+
+    def _scrape(self, head: Head) -> Scrape:
+        grant = self.service.authorise(_secret(head), "read")
+        quotas.meter.admit(grant.quotas)
+        _refuse_method(head.method, ("GET", "HEAD"))
+        heads.check_length(head, scrapes.MAX_BODY_BYTES)
+        questions.refuse_parameters(head)
+        return Scrape(head, grant)
 
     def _telling(self, head: Head) -> Telling | None:
         match = _REQUEST.fullmatch(head.path)
@@ -177,6 +191,11 @@ class Exchange:
             reply.headers.update(replies.headers_of(AlgorithmNotReady("")))
         return reply
 
+    def scraped(self, scrape: Scrape) -> Reply:
+        """The reply to a request for the metrics; asks the database."""
+        text = self._scrapes.text(scrape, self.service)
+        return _reply(200, text.body, text.content_type)
+
 
 def finished(call: Answerable) -> Reply:
     """The reply to a finished call."""
@@ -185,13 +204,22 @@ def finished(call: Answerable) -> Reply:
 
 def told(outcome: Outcome) -> Reply:
     """The reply to a finished telling. Raises what refused it."""
-    return json_reply(200, outcome.reply())
+    reply = json_reply(200, outcome.reply())
+    measures.told(None)
+    return reply
 
 
-def unforeseen(error: Exception) -> Reply:
-    """The reply to what failed in a way nobody foresaw, logged under the id that it tells."""
+def failed(admitted: Asked | Telling | Health | Scrape, error: Exception) -> Reply:
+    """The reply to what was admitted and then refused, or failed in a way nobody foresaw, logged under its id."""
+    if isinstance(admitted, Asked):
+        measures.refused(error)
+    elif isinstance(admitted, Telling):
+        measures.told(error)
+    if isinstance(error, MLPipelineError):
+        return error_reply(error)
     request_id = str(uuid_utils.compat.uuid7())
-    logger.error("request %s failed in a way nobody foresaw", request_id, exc_info=error)
+    about = {log_lines.ABOUT: {"request_id": request_id}}
+    logger.error("request %s failed in a way nobody foresaw", request_id, exc_info=error, extra=about)
     return error_reply(error, request_id=request_id)
 
 
@@ -206,6 +234,10 @@ def error_reply(error: Exception, *, request_id: str | None = None) -> Reply:
 
 def refusal(head: Head, error: MLPipelineError) -> Reply:
     """The reply to a request that is refused before Django sees it."""
+    if is_prediction(head.path):
+        measures.refused(error)
+    elif head.path != scrapes.PATH and head.path not in HEALTH_PATHS:
+        measures.turned_away(head.method, replies.reply_to(error).status)
     if isinstance(error, BodyTooLarge) and head.path in ADVICE:
         error = BodyTooLarge(f"{error.message} {ADVICE[head.path]}", error.details)
     return error_reply(error)
@@ -216,9 +248,15 @@ def json_reply(status: int, value: Any) -> Reply:
     return _reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
 
 
-def _reply(status: int, body: bytes) -> Reply:
+def is_prediction(path: str) -> bool:
+    """Whether predictions are asked for at `path`."""
+    match = _PREDICT.fullmatch(path)
+    return match is not None and match[1] not in names.RESERVED
+
+
+def _reply(status: int, body: bytes, content_type: str = JSON) -> Reply:
     # Nobody takes JSON for a page, whoever wrote the values in it.
-    headers = {"Content-Type": JSON, "X-Content-Type-Options": "nosniff", "Content-Length": str(len(body))}
+    headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff", "Content-Length": str(len(body))}
     return Reply(status, headers, body)
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 from ml_pipeline.apps.predictions.doors import bodies, exchange, heads, paces
 from ml_pipeline.apps.predictions.doors.exchange import Asked, Elsewhere, Exchange, Health, Reply, Telling
 from ml_pipeline.apps.predictions.doors.heads import Head
+from ml_pipeline.apps.predictions.doors.scrapes import Scrape
 from ml_pipeline.apps.predictions.doors.turns import Turns
 from ml_pipeline.apps.predictions.doors.uploads import Uploads
 from ml_pipeline.apps.predictions.doors.waiters import ThreadWaiter
@@ -60,19 +61,19 @@ class WsgiDoor:
         _start(reply, start_response)
         return [b"" if head.method == "HEAD" else reply.body]
 
-    def _reply(self, admitted: Asked | Telling | Health, body: bytes) -> Reply | None:
+    def _reply(self, admitted: Asked | Telling | Health | Scrape, body: bytes) -> Reply | None:
         # None where Django is to judge it. The outermost edge of this door: every failure is a reply too.
         try:
             if isinstance(admitted, Asked):
                 return self._predicted(admitted, body)
             if isinstance(admitted, Health):
                 return self._exchange.health(admitted)
+            if isinstance(admitted, Scrape):
+                return self._exchange.scraped(admitted)
             value = admitted.value(body)
             return None if value is exchange.NOT_PLAIN else self._told(admitted, value)
-        except MLPipelineError as error:
-            return exchange.error_reply(error)
         except Exception as error:  # noqa: BLE001
-            return exchange.unforeseen(error)
+            return exchange.failed(admitted, error)
 
     def _told(self, telling: Telling, value: Any) -> Reply:
         with contextlib.ExitStack() as held:

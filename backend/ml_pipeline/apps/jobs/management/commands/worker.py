@@ -10,9 +10,11 @@ from argparse import ArgumentParser
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from ml_pipeline.apps.jobs.worker import Worker
+from ml_pipeline.metrics.recorder import recorder
 from ml_pipeline.wire import log_lines
 
 # How often a worker beside a server looks whether that is still there.
@@ -33,6 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Returns once it was told to stop and the steps under way are done."""
         log_lines.take_over()
+        recorder.open(settings.HOME, "worker")
         worker = Worker()
 
         def stop(number: int, frame: FrameType | None) -> None:
