@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -23,8 +22,6 @@ from homes import ENDPOINT, REPOSITORY, Home
 START_TIMEOUT_S = 60
 # For tests of what is the same behind both doors: one of them is enough.
 BY_ASGI, BY_WSGI = (pytest.mark.parametrize("door", [one], indirect=True) for one in ("asgi", "wsgi"))
-_ARBITERS = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\] [A-Z][\w ,.:()/\[\]-]*$")
-
 
 # A range for each test process: a port that one has found free is not taken by another before its server binds. Where
 # it begins differs between test runs that go on at once.
@@ -146,8 +143,8 @@ class Server:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The log's lines, each a JSON object, but for those of gunicorn's arbiter, which sees no request."""
-        return [json.loads(line) for line in self.log.split("\n") if line and not _ARBITERS.match(line)]
+        """The log's lines, each a JSON object."""
+        return [json.loads(line) for line in self.log.split("\n") if line]
 
     def stop(self) -> int:
         """Stops it as an operator would, and returns its exit code."""

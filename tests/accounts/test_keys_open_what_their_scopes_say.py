@@ -25,6 +25,7 @@ NAMES = {
 ROUTES = [
     ("GET", "/api/v1", "read"),
     ("GET", "/api/schema", "read"),
+    ("GET", "/metrics", "read"),
     *((one.method, one.address(NAMES), one.scope) for one in OPERATIONS),
 ]
 ANONYMOUS = {"/healthz", "/readyz", "/login"}

@@ -13,7 +13,13 @@ from servers import Server
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 REFUSED = {400, 401, 403, 404, 405}
 # What the data plane answers before Django sees it.
-DATA_PLANE = ("/healthz", "/readyz", "/api/v1/income_classifier/predict", "/api/v1/income_classifier@candidate/predict")
+DATA_PLANE = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/v1/income_classifier/predict",
+    "/api/v1/income_classifier@candidate/predict",
+)
 # Path, as a pattern: methods that need no credentials, and why.
 OPEN = {
     r"/(healthz|readyz)": ({"GET", "HEAD"}, "load balancers have no key, and are told nothing but the state"),

@@ -25,6 +25,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 # Of the doors only what needs no Django, which is not set up when gunicorn loads this.
 from ml_pipeline.apps.predictions.doors.heads import MAX_STRANGERS_BYTES
 from ml_pipeline.apps.predictions.doors.paces import LEAST_BYTES_PER_S, SILENCE_S
+from ml_pipeline.wire import log_lines
 
 # A head of more is refused here, and by our doors a body of more from strangers. So only who has a key holds a thread
 # with the rest of a large body, which the doors give up when it is slow.
@@ -120,6 +121,11 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     Where gunicorn itself speaks TLS, HTTP/2 or the PROXY protocol, requests are read in its threads as ever.
     """
+
+    @classmethod
+    def setup(cls) -> None:
+        """gunicorn's arbiter calls it before it says anything: its lines of the log are as ours, too."""
+        log_lines.take_over()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -56,6 +56,7 @@ def add_data_plane(result: dict[str, Any], generator: Any, request: Any, public:
     result["paths"]["/api/v1/{endpoint}@{alias}/predict"] = {"post": _predict_by_alias()}
     for path, summary in (("/healthz", "The process is alive"), ("/readyz", "The process can answer predictions")):
         result["paths"][path] = {"get": _health(path, summary)}
+    result["paths"]["/metrics"] = {"get": _metrics()}
     for methods in result["paths"].values():
         for operation in methods.values():
             _add_waiting(operation)
@@ -147,6 +148,18 @@ def _health(path: str, summary: str) -> dict[str, Any]:
         "tags": ["health"],
         "security": [],
         "responses": good,
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    text = {"schema": {"type": "string"}}
+    formats = {"text/plain": text, "application/openmetrics-text": text}
+    return {
+        "operationId": "metrics",
+        "description": "What is counted and measured, for Prometheus: of endpoints those that the key may read.",
+        "tags": ["health"],
+        "security": [{"apiKey": []}],
+        "responses": {"200": {"description": "The metrics of all processes.", "content": formats}},
     }
 
 

@@ -100,9 +100,10 @@ def entries_of(call: Call, now: float, created_at: str) -> list[Entry]:
     try:
         return call.entries(now, created_at)
     except Exception as error:
-        call.error = AlgorithmFailed("The answer could not be told.")
-        shown = error if call.rule is None else None
-        logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=shown)
+        request_id = str(uuid_utils.uuid7())
+        call.error = AlgorithmFailed("The answer could not be told.", {"request_id": request_id})
+        shown, about = error if call.rule is None else None, {log_lines.ABOUT: {"request_id": request_id}}
+        logger.error("the answer of algorithm %s is none", call.route.algorithm_id, exc_info=shown, extra=about)
         return []
 
 

@@ -177,6 +177,7 @@ class PredictionService:
             )
             if trial is not None:
                 return self._trials.begin(call, trial, algorithm, body)
+            measures.of(route)  # Its batches are counted from the first on.
             if self._batcher.submit(key, call, may_serve=not algorithm.runtime.is_isolated):
                 waiter.soon(self._batcher.serve, key)
         except MLPipelineError as error:

@@ -11,7 +11,7 @@ from ml_pipeline.apps.ml.decoding import Decoded
 from ml_pipeline.apps.ml.records import Records
 from ml_pipeline.apps.ml.registry import MLRegistry
 from ml_pipeline.apps.ml.work import Stage
-from ml_pipeline.apps.predictions import calls
+from ml_pipeline.apps.predictions import calls, measures
 from ml_pipeline.apps.predictions.calls import COMMIT_S, GRACE_S, Call
 from ml_pipeline.apps.predictions.journal import Answer
 from ml_pipeline.apps.predictions.routing import Route, Trial
@@ -136,6 +136,7 @@ class Trials:
 
     def _ask(self, attempt: Attempt, *, may_serve: bool = False) -> None:
         route = attempt.route
+        measures.of(route)
         key = (route.algorithm_id, route.digest)
         if self._batcher.submit(key, attempt, may_serve=may_serve):
             attempt.waiter.soon(self._batcher.serve, key)
