@@ -11,7 +11,7 @@ help:
 	@echo "make test    the tests; no services needed"
 	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
 	@echo "make test-all   both in one run"
-	@echo "make test-services  the tests on MariaDB, under uWSGI, on a Ray cluster and in a browser; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc, chromium"
+	@echo "make test-services  the tests on MariaDB, under uWSGI, on a Ray cluster and in a browser; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc, chromium, prometheus"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make bench   the data plane beside other servers, an hour (needs wrk); BENCH=--short: minutes"
 	@echo "make lock    lock the newest versions that pyproject.toml allows (needs uv)"

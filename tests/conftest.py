@@ -71,6 +71,7 @@ LONG = (
     "tests/faults/",
     "tests/fuzz/test_the_server_does_what_its_schema_says",
     "tests/jobs/",
+    "tests/metrics/test_metrics_are_the_sums_of_all_processes.py::test_sums_",
     "tests/ml/isolation/",
     "tests/ml/test_a_compiled_classifier_answers_as_the_notebook",
     "tests/ml/test_a_costly_onnx_model_is_served_apart",

@@ -184,3 +184,24 @@ def test_an_api_key_in_a_message_is_left_out(lines: Callable[[], list[str]], mod
     assert key not in line
     assert json.loads(line)["message"] == "a path: /?key=mlp_…&x"
     assert "with mlp_… in it" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("door", ["asgi", "wsgi"])
+def test_starts_requests_and_stops_of_several_processes_are_lines_too(home: Home, door: str) -> None:
+    server = Server(door, home, {"WEB_CONCURRENCY": "2"})
+    own = server._command()
+    if door == "asgi":
+        own = [one for one in own if one not in ("--no-access-log", "--log-level", "warning")]
+        own += ["--log-config", "deploy/uvicorn/log.json"]
+    else:
+        own += ["--access-logfile", "-"]
+    server._command = lambda: own  # type: ignore[method-assign]
+    server.start()
+    try:
+        with server.client("read") as client:
+            assert client.get("/api/v1/endpoints").status_code == 200
+        wait_until(lambda: any("/api/v1/endpoints" in line["message"] for line in server.lines), 60)
+    finally:
+        server.stop()
+    assert len(server.lines) > 5
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in server.lines)
