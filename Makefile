@@ -78,7 +78,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
   --no-annotate --upgrade
 SERVER := pyproject.toml --group build --extra server
 lock:
-	$(LOCK) $(SERVER) --extra postgres --extra boosting --extra oidc --group dev -o requirements/dev.txt
+	$(LOCK) $(SERVER) --extra postgres --extra boosting --extra oidc --extra otel --group dev -o requirements/dev.txt
 	$(LOCK) $(SERVER) -c requirements/dev.txt -o requirements/server.txt
 	$(LOCK) --group bench -c requirements/dev.txt -o requirements/bench.txt
 	$(LOCK) --group services -c requirements/dev.txt -o requirements/services.txt

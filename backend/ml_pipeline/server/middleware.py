@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ml_pipeline.apps.events import audit
 from ml_pipeline.errors import TooManyTries
-from ml_pipeline.metrics import families
+from ml_pipeline.metrics import families, traces
 from ml_pipeline.metrics.recorder import recorder
 from ml_pipeline.rest import addresses, exceptions
 from ml_pipeline.wire import log_lines
@@ -47,6 +47,11 @@ def accounted(get_response: GetResponse) -> GetResponse:
         route = match.view_name if match is not None else ""
         recorder.add(families.HTTP_REQUESTS, route, method, str(reply.status_code))
         recorder.observe(families.HTTP_LATENCY, time.monotonic() - begun, route, method)
+        if traces.traces.is_on:
+            address = f"/{match.route}" if match is not None else ""
+            parent = traces.parent_of(request.headers.get("traceparent"), request.headers.get("tracestate"))
+            about = {"url.path": request.path, "ml_pipeline.request_id": request_id}
+            traces.traces.tell(method, address, reply.status_code, begun, parent=parent, attributes=about)
         reply.headers["X-Request-Id"] = request_id
         return reply
 

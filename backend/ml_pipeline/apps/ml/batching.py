@@ -255,9 +255,11 @@ class MicroBatcher(Generic[W]):
         begun = self._clock()
         self._bisection.answer(lane.key, batch)
         rows = sum(work.size for work in batch)
-        self._learn(lane.key, (self._clock() - begun) / max(rows, 1))
+        ran = begun, self._clock()
+        self._learn(lane.key, (ran[1] - begun) / max(rows, 1))
         with self._changed:
             for work in batch:
+                work.ran = ran
                 if work.stage is Stage.RUNNING:
                     work.stage = Stage.SETTLED
 

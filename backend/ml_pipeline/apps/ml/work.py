@@ -25,7 +25,7 @@ class Work:
     Once settled it has `predictions` or an `error`; `is_asked` says whether the algorithm saw it.
     """
 
-    __slots__ = ("deadline", "error", "is_asked", "predictions", "rows", "size", "stage")
+    __slots__ = ("deadline", "error", "is_asked", "predictions", "ran", "rows", "size", "stage")
 
     def __init__(self, rows: Records, deadline: float) -> None:
         self.rows, self.size = rows, len(rows)
@@ -34,6 +34,8 @@ class Work:
         self.is_asked = False
         self.predictions: Sequence[Prediction] = ()
         self.error: MLPipelineError | None = None
+        # When its batch began and ended, on the batcher's clock.
+        self.ran: tuple[float, float] | None = None
 
 
 def share(batch: Sequence[Work], predictions: Sequence[Prediction]) -> None:

@@ -83,7 +83,12 @@ def exchange() -> Exchange:
         "/api/v1/batches": Uploads("predict", settings.BATCH_BYTES),
         "/api/v1/batches/feedback": Uploads("feedback", settings.BATCH_BYTES),
     }
-    return Exchange(service, Spool(settings.WORK_DIR), uploads, Scrapes(settings.HOME, Gathering(lambda: connection.close())))
+    return Exchange(service, Spool(settings.WORK_DIR), uploads, Scrapes(settings.HOME, Gathering(_disconnect)))
+
+
+def _disconnect() -> None:
+    # Of whichever thread calls: each has one of its own.
+    connection.close()
 
 
 def _synchronise(keeper: SnapshotKeeper) -> None:

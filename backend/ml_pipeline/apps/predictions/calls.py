@@ -18,6 +18,7 @@ from ml_pipeline.apps.ml.work import Stage, Work
 from ml_pipeline.apps.predictions.routing import Route, Selection
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import AlgorithmCrashed, AlgorithmFailed, DeadlineExceeded, MLPipelineError
+from ml_pipeline.metrics.traces import Part
 from ml_pipeline.wire import log_lines, replies
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class Answerable(Pending, Protocol):
     # Whether it is among the requests that are counted (see `measures`): under whose route, since when, of how many
     # rows.
     is_counted: bool
+    # What took its time, where traces are told.
+    parts: Sequence[Part]
 
     @property
     def route(self) -> Route:
@@ -126,6 +129,7 @@ class Call(Work):
         "is_counted",
         "is_finished",
         "is_listed",
+        "parts",
         "question",
         "reply",
         "revision",
@@ -161,6 +165,7 @@ class Call(Work):
         # What the log keeps of the input, where that is not all.
         self.rule = rule
         self.is_finished = self.is_counted = False
+        self.parts: Sequence[Part] = ()
         # The JSON text of the reply.
         self.reply = b""
 

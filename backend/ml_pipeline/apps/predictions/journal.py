@@ -25,6 +25,7 @@ from ml_pipeline.apps.predictions.calls import Answerable, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 from ml_pipeline.errors import JournalUnavailable
+from ml_pipeline.metrics.traces import traces
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class Journal:
             self._abandon(error)
             finish(group.calls, JournalUnavailable(UNAVAILABLE))
         else:
-            finish(group.calls)
+            finish(group.calls, begun=self._begun)
         return True
 
     def _commit_all(self, groups: Sequence[Group]) -> None:
@@ -154,7 +155,7 @@ class Journal:
                 return
             finish(calls, JournalUnavailable(UNAVAILABLE))
         else:
-            finish(calls)
+            finish(calls, begun=self._begun)
 
     def _written_again(self, database: BaseDatabaseWrapper, entries: list[Entry], answers: Sequence[Answer]) -> Batch:
         try:
@@ -219,11 +220,18 @@ class Journal:
                 broken.close()
 
 
-def finish(calls: Sequence[Answerable], unavailable: JournalUnavailable | None = None) -> None:
-    """The calls are finished, and their waiters woken, or told that their predictions are not known to be logged."""
+def finish(
+    calls: Sequence[Answerable], unavailable: JournalUnavailable | None = None, *, begun: float | None = None
+) -> None:
+    """The calls are finished, and their waiters woken, or told that their predictions are not known to be logged.
+
+    They were committed from `begun` on, on the monotonic clock, if so.
+    """
     if unavailable is not None:
         for call in calls:
             call.error = unavailable
+    if traces.is_on:
+        measures.note_parts(calls, begun)
     measures.finished(calls)
     wake(calls)
 

@@ -15,6 +15,7 @@ from ml_pipeline.apps.predictions.routing import Route
 from ml_pipeline.errors import MLPipelineError
 from ml_pipeline.metrics import families
 from ml_pipeline.metrics.recorder import Child, recorder
+from ml_pipeline.metrics.traces import Part
 from ml_pipeline.wire import replies
 
 OK = "ok"
@@ -72,6 +73,14 @@ def finished(calls: Sequence[Answerable]) -> None:
             latency_s, cells = now - call.started, its.latency.cells
             cells[bisect_left(families.LATENCY_S, latency_s)] += 1.0
             cells[-1] += latency_s
+
+
+def note_parts(calls: Sequence[Answerable], begun: float | None) -> None:
+    """What took the calls' time is in their `parts`; they were committed from `begun` until now, if so."""
+    commit = [] if begun is None else [Part("commit", begun, time.monotonic())]
+    for call in calls:
+        ran: tuple[float, float] | None = getattr(call, "ran", None)
+        call.parts = [*([Part("inference", *ran)] if ran is not None else []), *commit]
 
 
 def given_up(call: Answerable, error: MLPipelineError) -> None:

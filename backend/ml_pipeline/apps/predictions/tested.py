@@ -17,6 +17,7 @@ from ml_pipeline.apps.predictions.journal import Answer
 from ml_pipeline.apps.predictions.routing import Place, Route, Trial
 from ml_pipeline.apps.predictions.writers import Entry
 from ml_pipeline.errors import MLPipelineError
+from ml_pipeline.metrics.traces import Part
 
 # A challenger has this share of the deadline, so that the champion has time left to answer in its place.
 CHALLENGERS_SHARE = 0.5
@@ -43,6 +44,7 @@ class Tested:
         "is_over",
         "latest",
         "lock",
+        "parts",
         "replies",
         "reply",
         "route",
@@ -72,6 +74,7 @@ class Tested:
         self.replies = [b""] * len(self.ids)
         self.is_over = False
         self.is_finished = self.is_counted = False
+        self.parts: Sequence[Part] = ()
         # What its client is told is counted as of the algorithm that answered, or failed, at the first of its rows.
         self.route, self.size, self.started = trial.champion, call.size, call.started
         self.error: MLPipelineError | None = None

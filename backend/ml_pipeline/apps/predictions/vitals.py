@@ -10,6 +10,7 @@ from ml_pipeline.apps.predictions import measures
 from ml_pipeline.apps.predictions.condition import Condition
 from ml_pipeline.metrics import families
 from ml_pipeline.metrics.recorder import recorder
+from ml_pipeline.metrics.traces import traces
 
 # How old it may be.
 PAUSE_S = 0.5
@@ -32,6 +33,7 @@ class Vitals:
         """See `Companion`."""
         if self._thread is None:
             recorder.open(self._home, ROLE)
+            traces.begin()
             measures.prepare()
             recorder.set(families.QUEUE_LIMIT_ROWS, self._condition.queue_rows)
             self.report()

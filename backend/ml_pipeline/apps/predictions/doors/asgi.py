@@ -186,7 +186,7 @@ class AsgiDoor:
         else:
             call = self._exchange.begin(asked, question, body, waiter, since)
         await waiter.finished(call)
-        return exchange.finished(call)
+        return exchange.finished(asked, call)
 
     async def _begun_apart(
         self, asked: Asked, question: Question, body: bytes, waiter: LoopWaiter, since: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,7 +22,7 @@ from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import names
 from ml_pipeline.apps.predictions import measures
 from ml_pipeline.apps.predictions.calls import Answerable, Question, Waiter
-from ml_pipeline.apps.predictions.doors import heads, questions, scrapes
+from ml_pipeline.apps.predictions.doors import heads, questions, scrapes, spans
 from ml_pipeline.apps.predictions.doors.bodies import JSON, EncodedBody
 from ml_pipeline.apps.predictions.doors.heads import MAX_BODY_BYTES, MAX_STRANGERS_BYTES, Head
 from ml_pipeline.apps.predictions.doors.scrapes import Scrape, Scrapes
@@ -29,6 +30,7 @@ from ml_pipeline.apps.predictions.doors.uploads import Spool, Uploads
 from ml_pipeline.apps.predictions.outcomes import Outcome
 from ml_pipeline.apps.predictions.service import PredictionService
 from ml_pipeline.errors import AlgorithmFailed, AlgorithmNotReady, BodyTooLarge, MethodNotAllowed, MLPipelineError
+from ml_pipeline.metrics.traces import traces
 from ml_pipeline.wire import log_lines, replies
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class Asked(NamedTuple):
     endpoint: str
     alias: str | None
     limit_bytes: int = MAX_BODY_BYTES
+    # When it came, on the monotonic clock; where traces are told.
+    since: float = 0.0
 
     def question(self) -> Question:
         """What is asked. Raises MalformedInput, UnknownParameter and InvalidInput."""
@@ -137,7 +141,7 @@ class Exchange:
         _refuse_method(head.method, ("POST",))
         heads.check_length(head)
         endpoint, at, alias = match[1].partition("@")
-        return Asked(head, grant, endpoint, alias if at else None)
+        return Asked(head, grant, endpoint, alias if at else None, since=time.monotonic() if traces.is_on else 0.0)
 
     def _scrape(self, head: Head) -> Scrape:
         grant = self.service.authorise(_secret(head), "read")
@@ -197,9 +201,12 @@ class Exchange:
         return _reply(200, text.body, text.content_type)
 
 
-def finished(call: Answerable) -> Reply:
+def finished(asked: Asked, call: Answerable) -> Reply:
     """The reply to a finished call."""
-    return error_reply(call.error) if call.error is not None else _reply(200, call.reply)
+    reply = error_reply(call.error) if call.error is not None else _reply(200, call.reply)
+    if traces.is_on:
+        spans.tell(asked.head, reply.status, asked.since, call)
+    return reply
 
 
 def told(outcome: Outcome) -> Reply:
@@ -213,6 +220,8 @@ def failed(admitted: Asked | Telling | Health | Scrape, error: Exception) -> Rep
     """The reply to what was admitted and then refused, or failed in a way nobody foresaw, logged under its id."""
     if isinstance(admitted, Asked):
         measures.refused(error)
+        if traces.is_on:
+            spans.tell(admitted.head, replies.reply_to(error).status, admitted.since, error=error)
     elif isinstance(admitted, Telling):
         measures.told(error)
     if isinstance(error, MLPipelineError):
@@ -236,6 +245,8 @@ def refusal(head: Head, error: MLPipelineError) -> Reply:
     """The reply to a request that is refused before Django sees it."""
     if is_prediction(head.path):
         measures.refused(error)
+        if traces.is_on:
+            spans.tell(head, replies.reply_to(error).status, 0.0, error=error)
     elif head.path != scrapes.PATH and head.path not in HEALTH_PATHS:
         measures.turned_away(head.method, replies.reply_to(error).status)
     if isinstance(error, BodyTooLarge) and head.path in ADVICE:

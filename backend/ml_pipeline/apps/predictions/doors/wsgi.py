@@ -92,7 +92,7 @@ class WsgiDoor:
                 waiter.take_turn(slow, service.deadline_s)
             call = self._exchange.begin(asked, question, body, waiter, since)
             waiter.finished(call)
-        return exchange.finished(call)
+        return exchange.finished(asked, call)
 
     def _hand_on(
         self, elsewhere: Elsewhere, head: Head, environ: Environ, start_response: StartResponse
