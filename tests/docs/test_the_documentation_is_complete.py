@@ -25,6 +25,7 @@ def copy(tmp_path: Path) -> Path:
     root = tmp_path / "copy"
     shutil.copytree(REPOSITORY / "docs", root / "docs", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(REPOSITORY / "benchmarks", root / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / "deploy", root / "deploy")
     notebooks = ("research/notebooks/train_income_classifier.ipynb", "research/notebooks/ab_test.ipynb")
     linked = ("research/data/README.md", *notebooks)
     for name in ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", *linked):

@@ -34,11 +34,13 @@ def _pids(scrape: Scrape, role: str = "server") -> set[int]:
     }
 
 
-@pytest.mark.parametrize(("door", "processes"), [("wsgi", 3), ("asgi", 2)])
+@pytest.mark.parametrize(
+    ("door", "processes"), [("wsgi", 3), ("asgi", 2), pytest.param("uwsgi", 2, marks=pytest.mark.services)]
+)
 def test_sums_are_what_was_sent_and_a_kill_takes_nothing_away(
     start: Callable[..., Server], door: str, processes: int
 ) -> None:
-    server = start(door, WEB_CONCURRENCY=str(processes))
+    server = start(door, WEB_CONCURRENCY=str(processes), UWSGI_WORKERS=str(processes))
     sent = 0
 
     def everybody_serves() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from homes import Home
 
@@ -42,9 +41,8 @@ print(json.dumps([steps, told]))
 """
 
 
-def test_steps_are_counted_and_their_lines_name_the_job(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home").make()
-    done = home.run(sys.executable, "-c", _WORKER)
+def test_steps_are_counted_and_their_lines_name_the_job(each_home: Home) -> None:
+    done = each_home.run(sys.executable, "-c", _WORKER)
     steps, told = json.loads(done.stdout)
     assert steps == {"work/done": 1, "fault/failed": 1}
     jobs = {(labels["kind"], labels["state"]): value for labels, value in told["ml_pipeline_jobs"]}

@@ -79,10 +79,12 @@ def test_requests_of_both_planes_are_spans_of_the_clients_trace(
         client.headers.update(headers)
         assert client.post(predict, json=[PERSON, PERSON]).status_code == 200
         assert client.post(predict, json={"age": "x"}).status_code == 422
+        nobodys = "/api/v1/mlrequests/00000000-0000-7000-8000-000000000000"
+        assert client.put(nobodys, json={"feedback": ">50K"}).status_code == 404
         request_id = client.get(f"/api/v1/endpoints/{ENDPOINT}").headers["X-Request-Id"]
     assert server.predict(PERSON, scope="read").status_code == 403
     wait_until(lambda: len(collector.named("POST /api/v1/{endpoint}/predict")) == 3, 60)
-    wait_until(lambda: len(collector.spans) == 6, 60)
+    wait_until(lambda: len(collector.spans) == 7, 60)
     assert (collector.paths, collector.services) == ({"/v1/traces"}, {"ml_pipeline"})
 
     spans = {
@@ -107,6 +109,8 @@ def test_requests_of_both_planes_are_spans_of_the_clients_trace(
     assert _attributes(spans[422])["error.type"] == "invalid_input"
     assert spans[422].trace_id.hex() == TRACE
     assert _attributes(spans[403])["error.type"] == "forbidden"
+    (told,) = collector.named("PUT /api/v1/mlrequests/{id}")
+    assert (_attributes(told)["error.type"], told.trace_id.hex()) == ("not_found", TRACE)
     # It came without a trace of its own.
     assert spans[403].trace_id.hex() != TRACE
     (managed,) = [

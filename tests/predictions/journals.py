@@ -12,13 +12,16 @@ from django.db import connection
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.predictions.commits import WriteTurn
 from ml_pipeline.apps.predictions.journal import Entry, Group, Journal, now
+from ml_pipeline.apps.predictions.routing import Route
 algorithm = MLAlgorithm.objects.first().pk
+route = Route(algorithm, "", "", "", "", "", False)
 turn = WriteTurn()
 journal = Journal(turn)
 
 class Told:
     def __init__(self):
         self.finished, self.error, self.waiter = Future(), None, self
+        self.route, self.size, self.started, self.is_counted = route, 0, 0.0, True
     def wake(self, calls):
         self.finished.set_result(None)
 

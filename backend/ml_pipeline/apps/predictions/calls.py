@@ -58,7 +58,8 @@ class Answerable(Pending, Protocol):
     # Whether it is among the requests that are counted (see `measures`): under whose route, since when, of how many
     # rows.
     is_counted: bool
-    # What took its time, where traces are told.
+    # When its batch began and ended, on the monotonic clock; and what took its time, where traces are told.
+    ran: tuple[float, float] | None
     parts: Sequence[Part]
 
     @property

@@ -79,8 +79,8 @@ def note_parts(calls: Sequence[Answerable], begun: float | None) -> None:
     """What took the calls' time is in their `parts`; they were committed from `begun` until now, if so."""
     commit = [] if begun is None else [Part("commit", begun, time.monotonic())]
     for call in calls:
-        ran: tuple[float, float] | None = getattr(call, "ran", None)
-        call.parts = [*([Part("inference", *ran)] if ran is not None else []), *commit]
+        inference = [] if call.ran is None else [Part("inference", *call.ran)]
+        call.parts = [*inference, *commit]
 
 
 def given_up(call: Answerable, error: MLPipelineError) -> None:

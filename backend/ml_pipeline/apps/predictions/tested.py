@@ -45,6 +45,7 @@ class Tested:
         "latest",
         "lock",
         "parts",
+        "ran",
         "replies",
         "reply",
         "route",
@@ -75,6 +76,7 @@ class Tested:
         self.is_over = False
         self.is_finished = self.is_counted = False
         self.parts: Sequence[Part] = ()
+        self.ran: tuple[float, float] | None = None
         # What its client is told is counted as of the algorithm that answered, or failed, at the first of its rows.
         self.route, self.size, self.started = trial.champion, call.size, call.started
         self.error: MLPipelineError | None = None
@@ -140,7 +142,8 @@ class Tested:
     def end(self) -> None:
         """Nothing more is told or counted of it, but for what went wrong."""
         self.is_over = True
-        self.route = self.attempts[0].route if self.attempts else self.route
+        if self.attempts:
+            self.route, self.ran = self.attempts[0].route, self.attempts[0].ran
         # They know it, too, and should be gone with it at once.
         self.attempts.clear()
 

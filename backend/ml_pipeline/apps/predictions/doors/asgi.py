@@ -176,7 +176,7 @@ class AsgiDoor:
         waiter = self._loop_waiter()
         outcome = self._exchange.tell(telling, value, waiter)
         await waiter.finished(outcome)
-        return exchange.told(outcome)
+        return exchange.told(telling, outcome)
 
     async def _predicted(self, asked: Asked, body: bytes) -> Reply:
         since = time.monotonic()

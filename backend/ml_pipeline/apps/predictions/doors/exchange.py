@@ -84,6 +84,7 @@ class Telling(NamedTuple):
     grant: Grant
     request_id: UUID
     limit_bytes: int = MAX_BODY_BYTES
+    since: float = 0.0
 
     def value(self, body: bytes) -> Any:
         """The outcome told; NOT_PLAIN where the body is anything but `feedback` and a value, which Django judges."""
@@ -141,7 +142,7 @@ class Exchange:
         _refuse_method(head.method, ("POST",))
         heads.check_length(head)
         endpoint, at, alias = match[1].partition("@")
-        return Asked(head, grant, endpoint, alias if at else None, since=time.monotonic() if traces.is_on else 0.0)
+        return Asked(head, grant, endpoint, alias if at else None, since=_since())
 
     def _scrape(self, head: Head) -> Scrape:
         grant = self.service.authorise(_secret(head), "read")
@@ -157,7 +158,7 @@ class Exchange:
             return None
         # Whoever may not is told so by Django.
         try:
-            return Telling(head, self.service.authorise(_secret(head), "feedback"), UUID(match[1]))
+            return Telling(head, self.service.authorise(_secret(head), "feedback"), UUID(match[1]), since=_since())
         except MLPipelineError:
             return None
 
@@ -205,14 +206,16 @@ def finished(asked: Asked, call: Answerable) -> Reply:
     """The reply to a finished call."""
     reply = error_reply(call.error) if call.error is not None else _reply(200, call.reply)
     if traces.is_on:
-        spans.tell(asked.head, reply.status, asked.since, call)
+        spans.tell(asked.head, spans.PREDICT, reply.status, asked.since, call=call)
     return reply
 
 
-def told(outcome: Outcome) -> Reply:
+def told(telling: Telling, outcome: Outcome) -> Reply:
     """The reply to a finished telling. Raises what refused it."""
     reply = json_reply(200, outcome.reply())
     measures.told(None)
+    if traces.is_on:
+        spans.tell(telling.head, spans.FEEDBACK, reply.status, telling.since)
     return reply
 
 
@@ -221,9 +224,11 @@ def failed(admitted: Asked | Telling | Health | Scrape, error: Exception) -> Rep
     if isinstance(admitted, Asked):
         measures.refused(error)
         if traces.is_on:
-            spans.tell(admitted.head, replies.reply_to(error).status, admitted.since, error=error)
+            spans.tell(admitted.head, spans.PREDICT, replies.reply_to(error).status, admitted.since, error=error)
     elif isinstance(admitted, Telling):
         measures.told(error)
+        if traces.is_on:
+            spans.tell(admitted.head, spans.FEEDBACK, replies.reply_to(error).status, admitted.since, error=error)
     if isinstance(error, MLPipelineError):
         return error_reply(error)
     request_id = str(uuid_utils.compat.uuid7())
@@ -246,7 +251,7 @@ def refusal(head: Head, error: MLPipelineError) -> Reply:
     if is_prediction(head.path):
         measures.refused(error)
         if traces.is_on:
-            spans.tell(head, replies.reply_to(error).status, 0.0, error=error)
+            spans.tell(head, spans.PREDICT, replies.reply_to(error).status, 0.0, error=error)
     elif head.path != scrapes.PATH and head.path not in HEALTH_PATHS:
         measures.turned_away(head.method, replies.reply_to(error).status)
     if isinstance(error, BodyTooLarge) and head.path in ADVICE:
@@ -269,6 +274,10 @@ def _reply(status: int, body: bytes, content_type: str = JSON) -> Reply:
     # Nobody takes JSON for a page, whoever wrote the values in it.
     headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff", "Content-Length": str(len(body))}
     return Reply(status, headers, body)
+
+
+def _since() -> float:
+    return time.monotonic() if traces.is_on else 0.0
 
 
 def _secret(head: Head) -> str | None:

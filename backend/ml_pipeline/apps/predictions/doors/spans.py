@@ -1,4 +1,4 @@
-"""Spans: what traces are told of requests for predictions, whatever became of them."""
+"""Spans: what traces are told of requests for predictions and of feedback, whatever became of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from ml_pipeline.errors import MLPipelineError
 from ml_pipeline.metrics import families, traces
 from ml_pipeline.wire import replies
 
-ROUTE = "/api/v1/{endpoint}/predict"
+PREDICT, FEEDBACK = "/api/v1/{endpoint}/predict", "/api/v1/mlrequests/{id}"
 
 
-def tell(head: Head, status: int, since: float, call: Answerable | None = None, error: Exception | None = None) -> None:
-    """The request of `head` is over; it came at `since`, on the monotonic clock, if that is known."""
+def tell(
+    head: Head,
+    route: str,
+    status: int,
+    since: float,
+    *,
+    call: Answerable | None = None,
+    error: Exception | None = None,
+) -> None:
+    """The request of `head` to that route is over; it came at `since`, on the monotonic clock, if that is known."""
     about: dict[str, str | int] = {"url.path": head.path}
     if call is not None:
-        route = call.route
-        names = {"endpoint": route.endpoint, "algorithm": route.name, "version": route.version}
+        its = call.route
+        names = {"endpoint": its.endpoint, "algorithm": its.name, "version": its.version}
         about |= {f"ml_pipeline.{name}": value for name, value in names.items()} | {"ml_pipeline.rows": call.size}
         error = call.error
     if error is not None:
@@ -26,7 +34,7 @@ def tell(head: Head, status: int, since: float, call: Answerable | None = None, 
         about["error.type"] = code
     traces.traces.tell(
         families.method(head.method),
-        ROUTE,
+        route,
         status,
         since or time.monotonic(),
         parent=traces.parent_of(head.header(b"traceparent"), head.header(b"tracestate")),

@@ -80,7 +80,7 @@ class WsgiDoor:
             waiter = ThreadWaiter(self._exchange.service, self._turns, held)
             outcome = self._exchange.tell(telling, value, waiter)
             waiter.finished(outcome)
-        return exchange.told(outcome)
+        return exchange.told(telling, outcome)
 
     def _predicted(self, asked: Asked, body: bytes) -> Reply:
         since = time.monotonic()
