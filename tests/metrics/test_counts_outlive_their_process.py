@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_pipeline.metrics import families, shards
+from ml_pipeline.metrics import families, folders, shards
 from ml_pipeline.metrics.folders import FORGOTTEN_S, Contents, Folder
 from ml_pipeline.metrics.recorder import Recorder
 from ml_pipeline.metrics.shards import SEGMENT_BYTES, About, Shard
@@ -239,3 +240,17 @@ def test_folders_of_machines_that_are_gone_go(tmp_path: Path) -> None:
     Folder(tmp_path).begin("server").close()
     assert recent.exists()
     assert not old.exists()
+
+
+def test_a_folder_that_is_held_for_long_fails_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "PATIENCE_S", 0.05)
+    folder = Folder(tmp_path)
+    folder.begin("server").close()
+    with (folder.path / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError):
+            folder.read()
+        recorder = Recorder()
+        recorder.open(tmp_path, "server")
+        assert not recorder.is_shared
+    assert folder.read().totals == {}

@@ -51,19 +51,18 @@ class Seen(Collector):
 
 
 def text(recorder: Recorder, home: Path, looked_up: Sequence[Metric] | None, accept: str, sees: Sees) -> Text:
-    """All metrics in the format that `accept`, a header, asks for; `looked_up` is None when the database is away."""
+    """All metrics in the format that `accept`, a header, asks for; `looked_up` is None when the database is away.
+
+    Raises OSError where the shards cannot be read: some numbers without the others would look like a new beginning.
+    """
     metrics = [*_counted(recorder), *_of_machine(home), *_database(looked_up)]
     encode, content_type = choose_encoder(accept)
     return Text(content_type, encode(Seen(metrics, sees)))
 
 
 def _counted(recorder: Recorder) -> Iterator[Metric]:
-    # A folder that cannot be read is told as what this process knows by itself.
-    try:
-        contents = recorder.contents()
-    except OSError:
-        contents = None
-    if contents is None or not recorder.is_shared:
+    contents = recorder.contents() if recorder.is_shared else None
+    if contents is None:
         contents = _alone(recorder)
     children: dict[str, list[tuple[list[str], list[float]]]] = defaultdict(list)
     for key, values in sorted(contents.totals.items()):

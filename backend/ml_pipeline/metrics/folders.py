@@ -26,6 +26,8 @@ from ml_pipeline.metrics.shards import About, Key, Record, Shard
 DEAD = "dead.folded"
 # The folder of another machine, or of a container that had another name, goes when nothing has changed in it so long.
 FORGOTTEN_S = 86_400.0
+# How long the folder's lock is waited for.
+PATIENCE_S = 5.0
 
 
 class Contents(NamedTuple):
@@ -111,10 +113,24 @@ class Folder:
     def _locked(self) -> Iterator[None]:
         file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _take(file)
             yield
         finally:
             os.close(file)
+
+
+def _take(file: int) -> None:
+    # Held for milliseconds; by a process that was stopped in the middle of them, for ever.
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError("another process holds the folder of metrics for long") from None
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _add(contents: Contents, records: Sequence[Record], pid: int | None) -> None:
