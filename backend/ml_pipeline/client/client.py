@@ -11,6 +11,7 @@ from ml_pipeline.client import connection, payloads, uploads
 from ml_pipeline.client.abtests import ABTests
 from ml_pipeline.client.batches import Batches
 from ml_pipeline.client.connection import Connection
+from ml_pipeline.client.receivers import Receivers
 from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
 Record: TypeAlias = dict[str, Any]
@@ -25,7 +26,7 @@ class Client:
     named by endpoint and version, and by `algorithm`, its name, where several share a version: NotFound and
     AmbiguousAlgorithm say what fits.
 
-    `abtests` has the methods of A/B tests, `batches` those of files of rows.
+    `abtests` has the methods of A/B tests, `batches` those of files of rows, `receivers` those of who is told of events.
 
     A change takes `wait_s`, 0 to 60: it returns when every live serving process serves it, or when the time is over.
     Its record then has `served`, whether all do, and `serving`, how many of how many; where not all do, `created` and
@@ -37,6 +38,7 @@ class Client:
         self._connection = Connection(url, api_key, timeout_s)
         self.abtests = ABTests(self._connection)
         self.batches = Batches(self._connection)
+        self.receivers = Receivers(self._connection)
 
     def __enter__(self) -> Self:
         return self

@@ -5,16 +5,15 @@ A value that cannot be read, and a name in `ML_PIPELINE_*` that nothing reads, s
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from ml_pipeline.server import readers
+from ml_pipeline.server import readers, settings_together
 
 PREFIX = "ML_PIPELINE_"
 # Read by the command line when it talks to a server over HTTP.
@@ -215,6 +214,30 @@ TABLE = (
         "`HOST:PORT` of the Ray cluster that scores batch jobs; a node of it runs on each worker's machine. Needs the "
         "extra `ray`. By default the processors of the worker's machine score.",
     ),
+    Setting(
+        "ML_PIPELINE_WEBHOOK_ALLOW",
+        "",
+        readers.webhook_targets,
+        "ml_pipeline.E028",
+        "Networks and names of hosts, separated by commas, that webhooks may go to although they are not public, by "
+        "plain http and at any port as well.",
+    ),
+    Setting(
+        "ML_PIPELINE_EMAIL_URL",
+        "",
+        readers.mail_server,
+        "ml_pipeline.E029",
+        "The mail server that sends e-mails about events: `smtp://USER:PASSWORD@HOST:PORT` speaks TLS after STARTTLS, "
+        "`smtps://…` from the beginning, and `smtp://HOST:PORT?tls=0` never. By default nothing is sent by mail.",
+        secret=True,
+    ),
+    Setting(
+        "ML_PIPELINE_EMAIL_FROM",
+        "",
+        readers.mailbox,
+        "ml_pipeline.E030",
+        "Whom e-mails are from: `ml@example.org` or `ML_Pipeline <ml@example.org>`. Needed with the setting before.",
+    ),
     Setting("HOST", "127.0.0.1", readers.text, "ml_pipeline.E007", "Address that `demo` and `serve` listen on."),
     Setting("PORT", "8000", readers.port, "ml_pipeline.E008", "Port that `demo` and `serve` listen on."),
 )
@@ -239,26 +262,10 @@ def read(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
         wrong.append(
             "(ml_pipeline.E004) ML_PIPELINE_DEBUG: full errors are not for others; listen on loopback, HOST=127.0.0.1."
         )
-    wrong.extend(_wrong_about_openid(values))
-    if values.get("ML_PIPELINE_RAY_ADDRESS") and importlib.util.find_spec("ray") is None:
-        extra = "it needs the extra `ray`: pip install 'ml-pipeline[server,ray]'."
-        wrong.append(f"(ml_pipeline.E027) ML_PIPELINE_RAY_ADDRESS: {extra}")
+    wrong.extend(settings_together.wrong(values))
     if wrong:
         raise ImproperlyConfigured("The settings are wrong:\n  " + "\n  ".join(wrong))
     return values
-
-
-def _wrong_about_openid(values: Mapping[str, Any]) -> Iterator[str]:
-    # What could not be read has been complained of.
-    needed = [f"ML_PIPELINE_OIDC_{name}" for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "GROUPS")]
-    given = [name for name in needed if values.get(name, True)]
-    if not given:
-        return
-    for setting in TABLE:
-        if setting.variable in needed and setting.variable not in given:
-            yield f"({setting.check}) {setting.variable}: it is needed, because {given[0]} is set."
-    if importlib.util.find_spec("mozilla_django_oidc") is None:
-        yield f"(ml_pipeline.E019) {given[0]}: it needs the extra `oidc`: pip install 'ml-pipeline[server,oidc]'."
 
 
 def secret_key(values: Mapping[str, Any]) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from email.utils import parseaddr
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 from ml_pipeline.apps.accounts.access import Role
+from ml_pipeline.apps.events import targets
 from ml_pipeline.apps.ml import origins
 
 MIN_SECRET, MIN_DIFFERENT = 32, 8
@@ -23,6 +27,17 @@ class Mapped(NamedTuple):
     group: str
     team: str
     role: str
+
+
+class MailServer(NamedTuple):
+    """Who sends e-mails, as Django's backend names it: TLS after STARTTLS, or from the beginning."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+    use_tls: bool
+    use_ssl: bool
 
 
 def text(text: str) -> str:
@@ -175,3 +190,49 @@ def groups(text: str) -> list[Mapped]:
             raise ValueError(f"GROUP=TEAM:ROLE, separated by commas, the roles being {', '.join(Role.values)}")
         found.append(Mapped(group, team, role))
     return found
+
+
+def webhook_targets(text: str) -> targets.Allowed:
+    """Networks and names of hosts."""
+    try:
+        return targets.names_and_networks(names(text))
+    except ValueError:
+        raise ValueError("networks such as 10.1.0.0/16 and names such as hooks.example, separated by commas") from None
+
+
+def mail_server(text: str) -> MailServer | None:
+    """The URL of a mail server, or nothing. A password goes over TLS alone, but on this machine."""
+    if not text:
+        return None
+    try:
+        return _mail_server(text)
+    except ValueError:
+        expected = "smtp:// or smtps:// and USER:PASSWORD@HOST:PORT, ?tls=0 only for smtp:// without a password"
+        raise ValueError(expected) from None
+
+
+def _mail_server(text: str) -> MailServer:
+    parts = urlsplit(text)
+    query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+    is_ssl, is_plain = parts.scheme == "smtps", query == {"tls": ["0"]}
+    host, password = parts.hostname or "", unquote(parts.password or "")
+    is_odd = parts.scheme not in ("smtp", "smtps") or parts.path not in ("", "/") or parts.fragment
+    if is_odd or not host or (query and not is_plain) or (is_plain and is_ssl) or parts.port == 0:
+        raise ValueError
+    if is_plain and password and not is_loopback(host):
+        raise ValueError
+    port = parts.port or (465 if is_ssl else 587)
+    return MailServer(host, port, unquote(parts.username or ""), password, not is_ssl and not is_plain, is_ssl)
+
+
+def mailbox(text: str) -> str:
+    """An e-mail address, with or without a name, or nothing."""
+    address = parseaddr(text)[1]
+    try:
+        if text:
+            validate_email(address)
+    except ValidationError:
+        address = ""
+    if text and (not address or not text.isprintable()):
+        raise ValueError("an e-mail address, such as ml@example.org or ML_Pipeline <ml@example.org>")
+    return text

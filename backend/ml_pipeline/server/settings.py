@@ -34,6 +34,9 @@ OIDC_ISSUER = _VALUES["ML_PIPELINE_OIDC_ISSUER"]
 OIDC_GROUPS = _VALUES["ML_PIPELINE_OIDC_GROUPS"]
 OIDC_GROUPS_CLAIM = _VALUES["ML_PIPELINE_OIDC_GROUPS_CLAIM"]
 RAY_ADDRESS = _VALUES["ML_PIPELINE_RAY_ADDRESS"]
+WEBHOOK_ALLOW = _VALUES["ML_PIPELINE_WEBHOOK_ALLOW"]
+EMAIL_SERVER = _VALUES["ML_PIPELINE_EMAIL_URL"]
+DEFAULT_FROM_EMAIL = _VALUES["ML_PIPELINE_EMAIL_FROM"]
 HOST = _VALUES["HOST"]
 PORT = _VALUES["PORT"]
 
@@ -193,6 +196,8 @@ SPECTACULAR_SETTINGS = {
         "AlgorithmStatusEnum": "ml_pipeline.apps.endpoints.models.Status",
         "StateEnum": "ml_pipeline.apps.abtests.models.State",
         "BatchStateEnum": "ml_pipeline.apps.batches.models.State",
+        "DeliveryStateEnum": "ml_pipeline.apps.events.models.DeliveryState",
+        "ReceiverKindEnum": "ml_pipeline.apps.events.models.Kind",
         "FileFormatEnum": "ml_pipeline.apps.batches.models.Format",
     },
 }

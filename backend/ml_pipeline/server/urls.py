@@ -31,8 +31,9 @@ class ApiRoot(APIView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
         """Name to address."""
-        names = "endpoints mlalgorithms mlalgorithmstatuses mlrequests abtests batches teams keys events schema docs"
-        return Response({name: request.build_absolute_uri(reverse(name)) for name in names.split()})
+        names = "endpoints mlalgorithms mlalgorithmstatuses mlrequests abtests batches teams keys events receivers"
+        every = [*names.split(), "schema", "docs"]
+        return Response({name: request.build_absolute_uri(reverse(name)) for name in every})
 
 
 class Schema(SpectacularJSONAPIView):

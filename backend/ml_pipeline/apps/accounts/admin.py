@@ -11,11 +11,11 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from ml_pipeline.apps.accounts import authentication
+from ml_pipeline.apps.accounts import authentication, receivers
 from ml_pipeline.apps.accounts.api import events
 from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
 from ml_pipeline.apps.events import audit
-from ml_pipeline.apps.events.models import Event
+from ml_pipeline.apps.events.models import Delivery, Event, Receiver
 from ml_pipeline.errors import Unauthenticated
 
 # Roles say what people may do, not Django's groups.
@@ -109,6 +109,43 @@ class EventAdmin(ReadOnly):
         """What is for whoever asks."""
         grant = authentication.of_person(request.user)
         return events.seen_by(Event.objects.order_by(*self.ordering), grant)
+
+
+@admin.register(Receiver)
+class ReceiverAdmin(ReadOnly):
+    """Who is told of which events. The API makes and changes them, and shows a new secret once."""
+
+    list_display = (
+        "id",
+        "kind",
+        "events",
+        "team_id",
+        "endpoint_id",
+        "is_active",
+        "failures",
+        "created_by",
+        "created_at",
+    )
+    exclude = ("salt", "previous_salt")
+    scope = "admin"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Receiver]:
+        """What is for whoever asks."""
+        grant = authentication.of_person(request.user)
+        return receivers.seen_by(Receiver.objects.order_by(*self.ordering), grant, self.scope)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    """What is on its way to them."""
+
+    list_display = ("created_at", "action", "receiver_id", "state", "attempts", "last_status", "last_error", "ended_at")
+    scope = "admin"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """What is for whoever asks."""
+        theirs = receivers.seen_by(Receiver.objects.all(), authentication.of_person(request.user), self.scope)
+        return Delivery.objects.order_by(*self.ordering).filter(receiver_id__in=theirs.values("pk"))
 
 
 @admin.register(User)

@@ -52,6 +52,11 @@ def meant(name: str | None, grant: Grant, scope: str) -> Team:
     return Team.objects.get(pk=candidates[0])
 
 
+def name_of(team_id: int) -> str | None:
+    """The name of the team with that id; None where there is none."""
+    return Team.objects.filter(pk=team_id).values_list("name", flat=True).first()
+
+
 def create(name: str, values: Mapping[str, Any], *, actor: str) -> Team:
     """A new team, `values` as for `change`. Raises InvalidInput for a bad name and Conflict for one in use."""
     if not re.match(PATTERN, name):

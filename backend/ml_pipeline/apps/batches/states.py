@@ -66,7 +66,8 @@ def succeed(lease: Lease, job: BatchJob, result_bytes: int) -> None:
     with turns.changing(lease):
         change(job, state=State.SUCCEEDED, ended_at=DatabaseNow(), result_bytes=result_bytes)
         jobs.ask(removal.REMOVING, str(job.pk), in_s=timedelta(days=settings.BATCH_DAYS).total_seconds())
-    job.refresh_from_db()
+        job.refresh_from_db()
+        removal.record("batch.ended", job, rows=job.rows_done, rejected=job.rows_rejected)
 
 
 def fail(lease: Lease, job: BatchJob, sentence: str) -> None:
@@ -75,6 +76,7 @@ def fail(lease: Lease, job: BatchJob, sentence: str) -> None:
         # Every database takes it.
         told = sentence.encode("utf-8", "replace").decode().replace("\0", "?")
         change(job, state=State.FAILED, ended_at=DatabaseNow(), error=told)
+        removal.record("batch.failed", job, error=told)
     job.refresh_from_db()
 
 

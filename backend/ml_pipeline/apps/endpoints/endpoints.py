@@ -24,6 +24,11 @@ def named(name: str, grant: Grant, scope: str = "read") -> Endpoint:
     return endpoint
 
 
+def name_of(endpoint_id: int) -> str | None:
+    """The name of the endpoint with that id; None where there is none."""
+    return Endpoint.objects.filter(pk=endpoint_id).values_list("name", flat=True).first()
+
+
 def locked(endpoint_id: int) -> Endpoint:
     """The endpoint with that id, locked until the caller's transaction ends. Raises NotFound when it is gone."""
     endpoint = Endpoint.objects.select_for_update().filter(pk=endpoint_id).first()

@@ -18,6 +18,7 @@ RESERVED = frozenset(
         "events",
         "keys",
         "teams",
+        "receivers",
         "schema",
         "docs",
     }

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from ml_pipeline.apps.events import catalogue, outbox
 from ml_pipeline.apps.events.models import Event
 
 _address: ContextVar[str] = ContextVar("address", default="")
@@ -26,14 +27,17 @@ def record(
     team_id: int | None = None,
     endpoint_id: int | None = None,
     **details: Any,
-) -> None:
+) -> Event:
     """`actor` has done `action` (`endpoint.created`) to `subject`, which belongs to that team and endpoint.
 
-    `details` say what changed, and are JSON values. Must be called inside the transaction that makes the change.
+    `details` say what changed, and are JSON values. Whoever wants to know is told (see `outbox`). Must be called inside
+    the transaction that makes the change.
     """
+    if action not in catalogue.ACTIONS:
+        raise ValueError(f"{action!r} is not in the catalogue of events")
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("record() belongs in the transaction that makes the change")
-    Event.objects.create(
+    event = Event.objects.create(
         action=action,
         subject=subject[: Event.MAX_SUBJECT],
         actor=actor,
@@ -43,6 +47,8 @@ def record(
         details=details,
         created_at=timezone.now(),
     )
+    outbox.put(event)
+    return event
 
 
 @contextmanager

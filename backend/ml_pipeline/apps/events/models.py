@@ -1,8 +1,12 @@
-"""The revision, one row, locked by whoever changes what the data plane must see; who serves which; and the audit."""
+"""The revision, one row, locked by whoever changes what the data plane must see; who serves which; and the audit.
+
+With it who is told of what is in it, and what is on its way to them.
+"""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, NoReturn
+from uuid import uuid4
 
 from django.db import models
 
@@ -86,3 +90,83 @@ class Event(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises TypeError."""
         raise TypeError("events are never deleted")
+
+
+class Kind(models.TextChoices):
+    """How a receiver is told."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email", "e-mail"
+
+
+class Receiver(models.Model):
+    """Who is told of which events, and where: a URL or an e-mail address.
+
+    Without a team of those of all teams, with an endpoint of those of that endpoint alone. `events` are patterns (see
+    `catalogue`). What concerns no endpoint is for those with `administration`.
+    """
+
+    MAX_ADDRESS: ClassVar[int] = 2_000
+
+    team_id = models.BigIntegerField(null=True)
+    endpoint_id = models.BigIntegerField(null=True)
+    kind = models.CharField(max_length=15, choices=Kind.choices)
+    address = models.CharField(max_length=MAX_ADDRESS)
+    events = models.JSONField()
+    administration = models.BooleanField(default=False)
+    description = models.TextField(blank=True, default="")
+    is_active = models.BooleanField(default=True)
+    # Of the secret that webhooks are signed with only this is here; the rest is the server's secret key (`signatures`).
+    # The one before is used as well until its time is over.
+    salt = models.CharField(max_length=64)
+    previous_salt = models.CharField(max_length=64, blank=True)
+    previous_until_at = models.DateTimeField(null=True)
+    # How often in a row it was away, and until when nothing is tried therefore; by the database's clock.
+    failures = models.IntegerField(default=0)
+    resumes_at = models.DateTimeField(null=True)
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.kind}"
+
+
+class DeliveryState(models.TextChoices):
+    """What has become of a delivery."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Delivery(models.Model):
+    """One event on its way to one receiver, written with the event: its text stays as it was then.
+
+    Both are named by plain ids: the event is never deleted, and what a deleted receiver leaves is swept away.
+    """
+
+    uid = models.UUIDField(unique=True, default=uuid4)
+    receiver_id = models.BigIntegerField()
+    event_id = models.BigIntegerField()
+    action = models.CharField(max_length=63)
+    payload = models.TextField()
+    state = models.CharField(max_length=15, choices=DeliveryState.choices, default=DeliveryState.QUEUED)
+    attempts = models.IntegerField(default=0)
+    # Times are the database's. Since `asked_at` it is to be delivered: since the event, or since somebody said again.
+    created_at = models.DateTimeField()
+    asked_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    # What the last attempt came to: a status of HTTP or SMTP, and a sentence of ours.
+    last_status = models.IntegerField(null=True)
+    last_error = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        indexes = (
+            models.Index(fields=("receiver_id", "state", "id"), name="events_delivery_waiting"),
+            models.Index(fields=("state", "ended_at"), name="events_delivery_ended"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action} to {self.receiver_id}: {self.state}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter, UUIDConverter
 
-from ml_pipeline.apps.endpoints.api import algorithms, aliases, endpoints, requests
+from ml_pipeline.apps.endpoints.api import algorithms, aliases, endpoints, receivers, requests
 from ml_pipeline.rest import converters
 
 
@@ -38,6 +38,16 @@ urlpatterns = [
     path("mlalgorithms/<id:pk>/tags/<str:name>", algorithms.AlgorithmTagDetail.as_view(), name="mlalgorithm-tag"),
     path("mlalgorithmstatuses", algorithms.StatusList.as_view(), name="mlalgorithmstatuses"),
     path("mlalgorithmstatuses/<id:pk>", algorithms.StatusDetail.as_view(), name="mlalgorithmstatus"),
+    path("receivers", receivers.ReceiverList.as_view(), name="receivers"),
+    path("receivers/<id:pk>", receivers.ReceiverDetail.as_view(), name="receiver"),
+    path("receivers/<id:pk>/test", receivers.ReceiverTest.as_view(), name="receiver-test"),
+    path("receivers/<id:pk>/rotate", receivers.ReceiverRotation.as_view(), name="receiver-rotate"),
+    path("receivers/<id:pk>/deliveries", receivers.DeliveryList.as_view(), name="receiver-deliveries"),
+    path(
+        "receivers/<id:pk>/deliveries/<request:uid>/retry",
+        receivers.DeliveryRetry.as_view(),
+        name="receiver-delivery-retry",
+    ),
     path("mlrequests", requests.RequestList.as_view(), name="mlrequests"),
     path("mlrequests/feedback", requests.FeedbackBulk.as_view(), name="mlrequests-feedback"),
     path("mlrequests/<request:pk>", requests.RequestDetail.as_view(), name="mlrequest"),
