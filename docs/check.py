@@ -1,12 +1,14 @@
 """Fails when the documentation and the code disagree; part of `make check`.
 
     python docs/check.py           prints what is missing, stale or broken, and exits with 1 when anything is
-    python docs/check.py --write   rewrites what is generated first: tables in docs/settings.md, docs/performance.md
+    python docs/check.py --write   rewrites what is generated first: tables in docs/settings.md and docs/webhooks.md,
+                                   docs/performance.md
 
 Every setting, route, error code and command has its place in docs/, and nothing is there that the code does not have:
 
 - settings: the table in settings.md, made from `server/configuration.py`; a full name elsewhere must be in the table;
 - fixed limits: the second table in settings.md, made from the constants named in `limits.py`;
+- events: the table in webhooks.md, made from `events/catalogue.py`;
 - routes: a heading a route in api.md, such as `GET /api/v1/endpoints`;
 - error codes: a heading a code in errors.md, such as 404 `not_found`;
 - commands: a heading each in commands.md; a command named elsewhere must exist;
@@ -48,9 +50,9 @@ def main() -> int:
     # The benchmark's reports are made by the benchmark's own code.
     sys.path.append(str(ROOT))
     if write:
-        write_settings()
+        write_tables()
         write_performance()
-    complaints = [*settings(), *routes(), *error_codes(), *commands(), *performance(), *links()]
+    complaints = [*tables(), *settings(), *routes(), *error_codes(), *commands(), *performance(), *links()]
     for complaint in complaints:
         print(complaint)
     if complaints:
@@ -104,21 +106,40 @@ def limits_table() -> Iterator[str]:
         yield f"| {what} | {value:,} {unit} | `{module.replace('.', '/')}.py` |"
 
 
-def generated() -> Iterator[tuple[str, str, str]]:
-    """Each generated part of docs/settings.md: the marker it begins with, the one it ends with, and what is between."""
-    for name, lines in (("settings", settings_table()), ("limits", limits_table())):
+def events_table() -> Iterator[str]:
+    """The table of events, line by line."""
+    from ml_pipeline.apps.events import catalogue
+
+    yield from ("| Event | What happened |", "|---|---|")
+    yield from (f"| `{action}` | {told} |" for action, told in catalogue.ACTIONS.items())
+
+
+def generated() -> Iterator[tuple[str, str, str, str]]:
+    """Each generated part: its page, the marker it begins with, the one it ends with, and what is between."""
+    tables = (
+        ("settings.md", "settings", settings_table()),
+        ("settings.md", "limits", limits_table()),
+        ("webhooks.md", "events", events_table()),
+    )
+    for page, name, lines in tables:
         content = "\n".join(lines)
-        yield f"<!-- {name}: made by docs/check.py --write -->", f"<!-- /{name} -->", f"\n\n{content}\n\n"
+        yield page, f"<!-- {name}: made by docs/check.py --write -->", f"<!-- /{name} -->", f"\n\n{content}\n\n"
 
 
-def write_settings() -> None:
-    """Puts the tables of now between the markers of docs/settings.md."""
-    path = DOCS / "settings.md"
-    text = path.read_text(encoding="utf-8")
-    for begin, end, content in generated():
-        before, _, rest = text.partition(begin)
-        text = before + begin + content + end + rest.partition(end)[2]
-    path.write_text(text, encoding="utf-8")
+def write_tables() -> None:
+    """Puts the tables of now between their markers."""
+    for page, begin, end, content in generated():
+        path = DOCS / page
+        before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+        path.write_text(before + begin + content + end + rest.partition(end)[2], encoding="utf-8")
+
+
+def tables() -> Iterator[str]:
+    """Complaints about generated tables."""
+    for page in sorted({page for page, *_ in generated()}):
+        text = (DOCS / page).read_text(encoding="utf-8")
+        if any(begin + content + end not in text for one, begin, end, content in generated() if one == page):
+            yield f"docs/{page}: a generated table is stale; python docs/check.py --write makes it anew"
 
 
 def settings() -> Iterator[str]:
@@ -126,8 +147,6 @@ def settings() -> Iterator[str]:
     from ml_pipeline.server import configuration
 
     text = (DOCS / "settings.md").read_text(encoding="utf-8")
-    if any(begin + content + end not in text for begin, end, content in generated()):
-        yield "docs/settings.md: a generated table is stale; python docs/check.py --write makes it anew"
     for name in sorted(configuration.CLIENT_VARIABLES):
         if f"`{name}`" not in text:
             yield f"docs/settings.md: the variable {name} is not documented"

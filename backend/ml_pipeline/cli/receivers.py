@@ -79,8 +79,8 @@ def remove(receiver_id: ReceiverId) -> None:
     terminal.say(f"Receiver {receiver_id} is removed.")
 
 
-@app.command()
-def test(receiver_id: ReceiverId, as_json: AsJson = False) -> None:
+@app.command("test")
+def try_out(receiver_id: ReceiverId, as_json: AsJson = False) -> None:
     """Send a receiver an event to try it with; a worker does it."""
     with terminal.calling() as client:
         delivery = client.receivers.test(receiver_id)

@@ -26,7 +26,7 @@ class Client:
     named by endpoint and version, and by `algorithm`, its name, where several share a version: NotFound and
     AmbiguousAlgorithm say what fits.
 
-    `abtests` has the methods of A/B tests, `batches` those of files of rows, `receivers` those of who is told of events.
+    `abtests` has the methods of A/B tests, `batches` those of files of rows, `receivers` those of whom events are told.
 
     A change takes `wait_s`, 0 to 60: it returns when every live serving process serves it, or when the time is over.
     Its record then has `served`, whether all do, and `serving`, how many of how many; where not all do, `created` and

@@ -53,7 +53,7 @@ class Receivers:
         return self._record("GET", connection.path("receivers", receiver_id))
 
     def list(self, limit: int | None = None, **filters: str | None) -> Records:
-        """The receivers that fit the list's filters (team, endpoint, kind, is_active), newest first, at most `limit`."""
+        """The receivers that fit `filters` (team, endpoint, kind, is_active), newest first, at most `limit`."""
         return self._connection.pages(connection.path("receivers"), _given(filters), limit)
 
     def change(self, receiver_id: int, **changes: Any) -> Record:

@@ -87,7 +87,7 @@ class Sender:
         until = time.monotonic() + self._total_s
         backend = _CheckedBackend(target, self._allowed, self._resolve, until)
         limits = {"connect": CONNECT_S, "read": self._total_s, "write": self._total_s, "pool": self._total_s}
-        every: dict[bytes | str, bytes | str] = {
+        every = {
             "Host": target.authority,
             "User-Agent": USER_AGENT,
             "Content-Type": "application/json",
@@ -97,9 +97,12 @@ class Sender:
         url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         with (
             httpcore.ConnectionPool(ssl_context=self._tls, network_backend=backend) as pool,
-            pool.stream("POST", url, headers=every, content=body, extensions={"timeout": limits}) as response,
+            pool.stream(
+                "POST", url, headers=list(every.items()), content=body, extensions={"timeout": limits}
+            ) as response,
         ):
-            return judged(response.status, dict(response.headers).get(b"retry-after"))
+            answered = {name.lower(): value for name, value in response.headers}
+            return judged(response.status, answered.get(b"retry-after"))
 
 
 def judged(status: int, retry_after: bytes | None = None) -> Outcome:
