@@ -213,7 +213,7 @@ def mail_server(text: str) -> MailServer | None:
 
 def _mail_server(text: str) -> MailServer:
     parts = urlsplit(text)
-    query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+    query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True) if parts.query else {}
     is_ssl, is_plain = parts.scheme == "smtps", query == {"tls": ["0"]}
     host, password = parts.hostname or "", unquote(parts.password or "")
     is_odd = parts.scheme not in ("smtp", "smtps") or parts.path not in ("", "/") or parts.fragment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import smtplib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from email.utils import parseaddr
 from typing import Any, Final
 from uuid import UUID
@@ -44,8 +45,12 @@ def send(address: str, delivery: UUID, payload: Mapping[str, Any]) -> Outcome:
         return Outcome(Verdict.AWAY, error.smtp_code, "The mail server does not know this server's name and password.")
     except smtplib.SMTPResponseException as error:
         return _refused(error.smtp_code)
-    except (smtplib.SMTPException, OSError):
+    except OSError:
         return Outcome(Verdict.AWAY, error="The mail server does not answer, or not as it should.")
+    finally:
+        # Django leaves it open where the server does not know us.
+        with suppress(OSError):
+            connection.close()
     return Outcome(Verdict.DELIVERED)
 
 
