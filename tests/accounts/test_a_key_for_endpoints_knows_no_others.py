@@ -29,6 +29,9 @@ SIBLINGS: dict[str, Any] = {
     "abtest": 7_500_005,
     "batch": 7_500_006,
     "feedback_file": 7_500_007,
+    "receiver": 7_500_008,
+    "delivery": "07500009-0000-4000-8000-000000000000",
+    "delivery_id": 7_500_010,
 }
 # A key knows no team's people and no keys, and these are not what is asked about here.
 NAMES: dict[str, Any] = {"team": "nobody", "username": "nobody", "key": 8_000_004}
@@ -122,6 +125,7 @@ def test_filters_find_no_sibling(bound: Actor, free: Actor) -> None:
         ("/api/v1/abtests", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/abtests", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/batches", {"endpoint": SIBLINGS["endpoint"]}),
+        ("/api/v1/receivers", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/batches/feedback", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/batches", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/mlrequests", {"endpoint": SIBLINGS["endpoint"]}),

@@ -17,9 +17,9 @@ ID = "00000000-0000-7000-8000-000000000000"
 # What an address names, of which little is there.
 NAMES = {
     **dict.fromkeys(("alias", "tag", "team", "username"), "*"),
-    **dict.fromkeys(("algorithm", "step", "key", "abtest", "batch", "feedback_file"), 999),
+    **dict.fromkeys(("algorithm", "step", "key", "abtest", "batch", "feedback_file", "receiver"), 999),
     "endpoint": ENDPOINT,
-    "request": ID,
+    **dict.fromkeys(("request", "delivery"), ID),
 }
 # Route, method and the one scope it needs; `admin` opens all.
 ROUTES = [

@@ -39,6 +39,13 @@ WRITABLE = {
     "/mlrequests/{request}": {"feedback"},
     "/batches/feedback/{feedback_file}/cancel": set(),
     "/teams/{team}/members/{username}": {"role"},
+    "/receivers": {
+        *("kind", "address", "events", "team", "endpoint", "administration", "description", "is_active"),
+    },
+    "/receivers/{receiver}": {"address", "events", "administration", "description", "is_active"},
+    "/receivers/{receiver}/test": set(),
+    "/receivers/{receiver}/rotate": set(),
+    "/receivers/{receiver}/deliveries/{delivery}/retry": set(),
 }
 
 

@@ -33,9 +33,14 @@ THEIRS = {
     "abtest": 7_500_001,
     "batch": 7_600_001,
     "feedback_file": 7_700_001,
+    "receiver": 7_800_001,
+    "delivery": "07800002-0000-4000-8000-000000000000",
+    "delivery_id": 7_800_003,
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
-MARKS = re.compile("rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|7200002|07000005", re.IGNORECASE)
+MARKS = re.compile(
+    "rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|780000[1-3]|7200002|07000005", re.IGNORECASE
+)
 # Of the same kind, and of nobody.
 NOBODYS = {
     "endpoint": "nobody_wine",
@@ -52,6 +57,9 @@ NOBODYS = {
     "abtest": 8_000_005,
     "batch": 8_000_007,
     "feedback_file": 8_000_008,
+    "receiver": 8_000_009,
+    "delivery": "08000010-0000-4000-8000-000000000000",
+    "delivery_id": 8_000_011,
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -66,6 +74,9 @@ OURS = {
     "abtest": 6_500_001,
     "batch": 6_600_001,
     "feedback_file": 6_700_001,
+    "receiver": 6_800_001,
+    "delivery": "06800002-0000-4000-8000-000000000000",
+    "delivery_id": 6_800_003,
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
@@ -81,6 +92,7 @@ from ml_pipeline.apps.accounts.models import Team
 from ml_pipeline.apps.batches.models import BatchJob, FeedbackFile
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
+from ml_pipeline.apps.events.models import Delivery, Receiver
 from ml_pipeline.stats.courses import Course
 from ml_pipeline.stats.plans import Plan
 
@@ -114,6 +126,15 @@ def sent(pk, endpoint, word, actor):
         pk=pk, uid=UUID(int=pk), parent_endpoint=endpoint, created_by=actor, created_at=timezone.now(),
         file_name=word + ".csv", input_bytes=1)
 
+def told(names, endpoint, word, actor):
+    Receiver.objects.create(
+        pk=names["receiver"], team_id=endpoint.team_id, endpoint_id=endpoint.pk, kind="webhook",
+        address="https://" + word + ".example.org/", events=["receiver.deactivated"], salt="00" * 32, created_by=actor,
+        created_at=timezone.now())
+    Delivery.objects.create(
+        pk=names["delivery_id"], uid=names["delivery"], receiver_id=names["receiver"], event_id=names["receiver"],
+        action="tag.put", payload=word, created_at=timezone.now(), asked_at=timezone.now())
+
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
     endpoint.save(force_insert=True)
@@ -134,6 +155,7 @@ def filled(names, team, word, actor):
     ended(names["abtest"], endpoint, word + " test", (row, rest), actor)
     queued(names["batch"], row, word, actor)
     sent(names["feedback_file"], endpoint, word, actor)
+    told(names, endpoint, word, actor)
 """
 
 _MAKE = (
@@ -159,6 +181,7 @@ ours_one = MLAlgorithm.objects.get(pk=1)
 ours_rest = archived(ours_too["archived"], MLAlgorithm.objects.get(pk=1), "archived_tree", "tests")
 queued(ours_too["batch"], ours_one, "ours", "tests")
 sent(ours_too["feedback_file"], ours_one.parent_endpoint, "ours", "tests")
+told(ours_too, ours_one.parent_endpoint, "ours", "tests")
 ended(ours_too["abtest"], ours_one.parent_endpoint, "ours", (ours_one, ours_rest), "tests")
 Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
 made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)

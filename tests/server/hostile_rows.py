@@ -92,7 +92,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     from ml_pipeline.apps.accounts.models import ApiKey, Membership, Team
     from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, FeedbackFile
     from ml_pipeline.apps.endpoints import models
-    from ml_pipeline.apps.events.models import Event
+    from ml_pipeline.apps.events.models import Delivery, Event, Receiver
 
     now, digest = timezone.now(), f"{number:064x}"
     real = models.MLAlgorithm.objects.get(name="decision_tree")
@@ -136,6 +136,9 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     fill(BatchChunk(job=batch, number=0, offset=0, length=1, first_row=0, first_line=1, rows=1), texts)
     file = FeedbackFile(parent_endpoint=endpoint, created_at=now, uid=UUID(int=number), input_bytes=1, state="failed")
     fill(file, texts, problems=[[1, ALL, ALL]])
+    receiver = fill(Receiver(team_id=team.pk, created_at=now, kind="webhook"), texts)
+    delivery = Delivery(receiver_id=receiver.pk, event_id=event.pk, created_at=now, asked_at=now, state="failed")
+    fill(delivery, texts, uid=UUID(int=number))
     # What the first page of the admin lists as the latest.
     kind = ContentType.objects.get_for_model(User)
     superuser = User.objects.get(is_superuser=True)
@@ -143,6 +146,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     entry.object_repr = ALL[:200]
     entry.save()
     made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch, file)
+    made = (*made, receiver, delivery)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 
@@ -174,6 +178,8 @@ def main() -> None:
             "abtest": row["abtests.abtest"].pk,
             "batch": row["batches.batchjob"].pk,
             "feedback_file": row["batches.feedbackfile"].pk,
+            "receiver": row["events.receiver"].pk,
+            "delivery": str(row["events.delivery"].uid),
         }
         for row in rows
     ]

@@ -39,6 +39,8 @@ NAMES = {
     "abtests": "abtest",
     "batches": "batch",
     "feedback": "feedback_file",
+    "receivers": "receiver",
+    "deliveries": "delivery",
 }
 # What a stranger writes into a link that he sends.
 REFLECTING = (

@@ -32,6 +32,7 @@ from ml_pipeline.apps.events.models import Delivery, DeliveryState, Kind, Receiv
 from ml_pipeline.apps.events.receivers import Place
 from ml_pipeline.errors import Complaint, Forbidden, InvalidInput, NotFound
 from ml_pipeline.rest.lists import FlagFilter, refuse_unknown
+from ml_pipeline.rest.serializers import RefusesUnknownFields
 
 _NAMED = Receiver.objects.annotate(
     team_name=Subquery(Team.objects.filter(pk=OuterRef("team_id")).values("name")[:1]),
@@ -141,7 +142,9 @@ class ReceiverTest(_Receivers):
         """The delivery of a `receiver.test`, which goes the way of all events. 409 where it is switched off."""
         refuse_unknown(request, set())
         grant = grant_of(request)
-        delivery = receivers.test(owned.found(pk, grant, "manage").pk, actor=grant.actor)
+        receiver = owned.found(pk, grant, "manage")
+        RefusesUnknownFields(data=request.data).is_valid(raise_exception=True)
+        delivery = receivers.test(receiver.pk, actor=grant.actor)
         return Response(dict(DeliverySerializer(delivery).data), status=status.HTTP_201_CREATED)
 
 
@@ -156,7 +159,9 @@ class ReceiverRotation(_Receivers):
         """The receiver with its new secret; until `previous_until_at` webhooks are signed with the old one too."""
         refuse_unknown(request, set())
         grant = grant_of(request)
-        receiver, secret = receivers.rotate(owned.found(pk, grant, "manage").pk, actor=grant.actor)
+        receiver = owned.found(pk, grant, "manage")
+        RefusesUnknownFields(data=request.data).is_valid(raise_exception=True)
+        _, secret = receivers.rotate(receiver.pk, actor=grant.actor)
         return Response(_with_secret(receiver.pk, secret, grant))
 
 
@@ -203,6 +208,7 @@ class DeliveryRetry(generics.GenericAPIView[Delivery]):
         delivery = Delivery.objects.filter(uid=uid, receiver_id=receiver.pk).first()
         if delivery is None:
             raise NotFound(f"There is no delivery {uid} to the receiver {pk}.")
+        RefusesUnknownFields(data=request.data).is_valid(raise_exception=True)
         return Response(dict(DeliverySerializer(receivers.retry(delivery.pk, actor=grant.actor)).data))
 
 
