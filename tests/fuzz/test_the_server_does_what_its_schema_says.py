@@ -29,7 +29,7 @@ checks.negative_data_rejection.enabled = false
 
 # A number is taken for the text that it is written as.
 [[operations]]
-include-path-regex = "/api/v1/(endpoints|teams)(/{name})?$"
+include-path-regex = "/api/v1/((endpoints|teams)(/{name})?|receivers(/{id})?)$"
 checks.negative_data_rejection.enabled = false
 
 # A bad line is named in the reply, beside what became of the good ones.
@@ -67,7 +67,7 @@ def _run(server: Server, folder: Path, *options: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
