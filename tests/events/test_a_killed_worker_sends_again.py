@@ -49,6 +49,32 @@ django.setup()
 from ml_pipeline.apps.events.models import Delivery
 print(json.dumps(list(Delivery.objects.order_by("pk").values_list("state", flat=True))))
 """
+# What is over is swept away by the database's clock; a deleted receiver's whatever its age.
+_SWEPT = """
+import django
+django.setup()
+from datetime import timedelta
+from django.db import transaction
+from ml_pipeline.apps.events import deliveries, receivers, sweeps
+from ml_pipeline.apps.events.models import Delivery, Receiver
+from ml_pipeline.apps.jobs import jobs, leases
+one, now = Receiver.objects.get(), deliveries.database_now()
+receivers.rotate(one.pk, actor="tests")
+one.refresh_from_db()
+assert len(receivers.salts(one, now)) == 2
+assert len(receivers.salts(one, now + timedelta(hours=25))) == 1
+assert receivers.retry(Delivery.objects.order_by("pk")[0].pk, actor="tests").state == "queued"
+with transaction.atomic():
+    jobs.ask("events.sweep", "")
+lease = leases.claim(["events.sweep"], "tests")
+sweeps.sweep(lease, now)
+assert Delivery.objects.count() == %d
+sweeps.sweep(lease, now + timedelta(days=31))
+assert Delivery.objects.count() == 1
+receivers.remove(one.pk, actor="tests")
+assert sweeps.sweep(lease, now) is None
+assert not Delivery.objects.exists()
+"""
 
 
 class Allowing(Home):
@@ -59,10 +85,11 @@ class Allowing(Home):
         return {**super().environment, "ML_PIPELINE_WEBHOOK_ALLOW": "127.0.0.1"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
     """With nothing but the tables, on each database."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    fixture = {"postgresql": "postgres_url", "mysql": "mysql_url"}.get(request.param)
+    url = request.getfixturevalue(fixture) if fixture else ""
     return Allowing(tmp_path / "home", url).make()
 
 
@@ -107,3 +134,4 @@ def test_what_was_being_sent_is_sent_again_and_the_rest_follows(home: Home) -> N
     assert subjects(listener) == ["0", "1", "2", "2", "3", "4"]
     second, third = listener.received[2:4]
     assert (second.headers["webhook-id"], second.body) == (third.headers["webhook-id"], third.body)
+    home.python(_SWEPT % EVENTS)
