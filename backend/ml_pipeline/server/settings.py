@@ -58,6 +58,7 @@ for _module in (mysql, postgresql):
 INSTALLED_APPS = [
     "ml_pipeline.server",
     "ml_pipeline.apps.batches",
+    "ml_pipeline.apps.monitoring",
     "ml_pipeline.apps.predictions",
     "ml_pipeline.apps.abtests",
     "ml_pipeline.apps.endpoints",

@@ -24,6 +24,7 @@ class BatchesConfig(AppConfig):
         from ml_pipeline.apps.jobs import handlers
 
         hooks.of_batches(batches.made_at)
+        hooks.of_writers(batches.writer_made_at)
         # It has all cores, and lasts.
         handlers.register(batches.SCORING, _score, at_once=1)
         handlers.register(batches.SHORT, _score, at_once=1)

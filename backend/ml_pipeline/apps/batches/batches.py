@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.core.files.base import File
 from django.db import transaction
@@ -71,3 +72,8 @@ def cancel(job_id: int, *, actor: str) -> BatchJob:
 def made_at(job_id: int) -> datetime | None:
     """When the job was asked for; None where there is none such."""
     return BatchJob.objects.filter(pk=job_id).values_list("created_at", flat=True).first()
+
+
+def writer_made_at(writer: UUID) -> datetime | None:
+    """When the job that is this writer of the log was asked for; None where no job is."""
+    return BatchJob.objects.filter(uid=writer).values_list("created_at", flat=True).first()

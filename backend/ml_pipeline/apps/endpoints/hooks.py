@@ -28,6 +28,10 @@ OfRewards = Callable[[Collection[int]], set[int]]
 # Is given a batch job's id, and says when it was made; None where there is no such job.
 OfBatches = Callable[[int], datetime | None]
 
+# Is given the id of a writer of the log, and says when the batch job that it is was made; None where it is none.
+OfWriters = Callable[[UUID], datetime | None]
+
+_of_writers: list[OfWriters] = []
 _of_batches: list[OfBatches] = []
 _of_rewards: list[OfRewards] = []
 _on_feedback: list[OnFeedback] = []
@@ -52,6 +56,16 @@ def of_rewards(hook: OfRewards) -> None:
 def of_batches(hook: OfBatches) -> None:
     """`hook` is asked from now on when a batch job was made."""
     _of_batches.append(hook)
+
+
+def of_writers(hook: OfWriters) -> None:
+    """`hook` is asked from now on when the batch job that writes to the log was made."""
+    _of_writers.append(hook)
+
+
+def writer_made_at(writer: UUID) -> datetime | None:
+    """When the batch job that writes to the log with this id was made; None where no batch job does."""
+    return next((moment for hook in _of_writers if (moment := hook(writer)) is not None), None)
 
 
 def batch_made_at(job_id: int) -> datetime | None:

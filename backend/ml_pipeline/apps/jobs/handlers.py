@@ -17,19 +17,21 @@ Handler = Callable[["Lease"], float | None]
 class _Registered(NamedTuple):
     handler: Handler
     at_once: int | None
+    is_standing: bool
 
 
 _handlers: dict[str, _Registered] = {}
 
 
-def register(kind: str, handler: Handler, *, at_once: int | None = None) -> None:
+def register(kind: str, handler: Handler, *, at_once: int | None = None, is_standing: bool = False) -> None:
     """Jobs of `kind` are done by `handler` from now on, so many `at_once` in one worker: None for as many as it does.
 
-    Whose steps are long must leave room for others.
+    Whose steps are long must leave room for others. Where it `is_standing` there is one job, without a subject, wherever
+    a worker runs; it is never over, and however often it failed it is tried again.
     """
     if kind in _handlers:
         raise RuntimeError(f"two handlers for jobs of the kind {kind!r}")
-    _handlers[kind] = _Registered(handler, at_once)
+    _handlers[kind] = _Registered(handler, at_once, is_standing)
 
 
 def kinds(busy: Collection[str] = ()) -> list[str]:
@@ -41,3 +43,13 @@ def kinds(busy: Collection[str] = ()) -> list[str]:
 def of(kind: str) -> Handler:
     """What does jobs of `kind`."""
     return _handlers[kind].handler
+
+
+def standing() -> list[str]:
+    """The kinds of which there is always a job."""
+    return sorted(kind for kind, one in _handlers.items() if one.is_standing)
+
+
+def is_standing(kind: str) -> bool:
+    """Whether there is always a job of `kind`."""
+    return kind in _handlers and _handlers[kind].is_standing

@@ -49,3 +49,11 @@ def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:
     job.filter(state=State.QUEUED, due_at__gt=due).update(due_at=due)
     # A running one is told by its state: whoever runs it finds it queued when he is done.
     job.exclude(state=State.QUEUED).update(state=State.QUEUED, due_at=due, failures=0, error="")
+
+
+def stand(kinds: Iterable[str]) -> None:
+    """There is a job of each of `kinds`, without a subject, and none of them is over."""
+    for kind in kinds:
+        if not Job.objects.filter(kind=kind, subject="", state__in=(State.QUEUED, State.RUNNING)).exists():
+            with transaction.atomic():
+                ask(kind, "")

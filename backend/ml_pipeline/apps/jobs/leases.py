@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.expressions import Combinable
 
-from ml_pipeline.apps.jobs import clock
+from ml_pipeline.apps.jobs import clock, handlers
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.models import Job, State
 
@@ -86,12 +86,15 @@ class Lease:
         self._release(State.SUCCEEDED, F("due_at"), failures=0, error="")
 
     def fail(self, error: str) -> None:
-        """It went wrong: it is tried again later, and given up after MOST_FAILURES in a row. Raises LeaseLost."""
+        """It went wrong: it is tried again later, and given up after MOST_FAILURES in a row unless it is a standing job.
+
+        Raises LeaseLost.
+        """
         failures = self._own.values_list("failures", flat=True).first()
         if failures is None:
             raise LeaseLost(self)
-        pause_s = min(BACKOFF_S * math.pow(2, failures), MOST_BACKOFF_S)
-        state = State.FAILED if failures + 1 >= MOST_FAILURES else State.QUEUED
+        pause_s = min(BACKOFF_S * math.pow(2, min(failures, MOST_FAILURES)), MOST_BACKOFF_S)
+        state = State.FAILED if _is_given_up(self.kind, failures + 1) else State.QUEUED
         due = DatabaseNow() + timedelta(seconds=pause_s)
         self._release(state, due, failures=failures + 1, error=_shown(error))
 
@@ -110,7 +113,8 @@ def claim(
 
     It tells whoever does the job when `stopped` is set.
 
-    A job whose worker has not come back counts as failed once more; after MOST_FAILURES it is given up.
+    A job whose worker has not come back counts as failed once more; after MOST_FAILURES it is given up, unless it is a
+    standing job.
     """
     is_free = Q(leased_until=None) | Q(leased_until__lt=DatabaseNow())
     is_due = Q(state=State.QUEUED, due_at__lte=DatabaseNow()) | Q(state=State.RUNNING)
@@ -123,7 +127,7 @@ def claim(
                 continue
             job.failures += job.state == State.RUNNING
             job.token, job.holder = token + 1, holder
-            job.state = State.RUNNING if job.failures < MOST_FAILURES else State.FAILED
+            job.state = State.FAILED if _is_given_up(job.kind, job.failures) else State.RUNNING
             if job.state == State.FAILED:
                 job.holder, job.error = (
                     "",
@@ -135,6 +139,10 @@ def claim(
             if job.state == State.RUNNING:
                 return Lease(job, lease_s, stopped or threading.Event())
     return None
+
+
+def _is_given_up(kind: str, failures: int) -> bool:
+    return failures >= MOST_FAILURES and not handlers.is_standing(kind)
 
 
 def _shown(error: str) -> str:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import Error, InterfaceError, OperationalError, connection
 
-from ml_pipeline.apps.jobs import handlers, leases
+from ml_pipeline.apps.jobs import handlers, jobs, leases
 from ml_pipeline.apps.jobs.leases import LEASE_S, Lease, LeaseLost
 from ml_pipeline.metrics import families
 from ml_pipeline.metrics.recorder import recorder
@@ -40,6 +40,8 @@ class Worker:
         self._held: set[Lease] = set()
         self._free = threading.Semaphore(AT_ONCE)
         self._reported = ""
+        # Whether the standing jobs are known to be there.
+        self._is_begun = False
 
     def stop(self) -> None:
         """It takes no more jobs, and `run` returns once the steps under way are done."""
@@ -68,6 +70,9 @@ class Worker:
 
     def _claimed(self) -> Lease | None:
         try:
+            if not self._is_begun:
+                jobs.stand(handlers.standing())
+                self._is_begun = True
             with self._lock:
                 busy = [lease.kind for lease in self._doing]
             lease = leases.claim(handlers.kinds(busy), self.name, self._lease_s, self._stopped)

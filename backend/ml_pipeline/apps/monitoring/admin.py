@@ -1,0 +1,29 @@
+"""Windows, detectors and their alarms in Django's admin, to be read."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from ml_pipeline.apps.accounts.admin import ReadOnly
+from ml_pipeline.apps.monitoring.models import Alarm, Window
+
+
+@admin.register(Window)
+class WindowAdmin(ReadOnly):
+    """The totals of hours and days."""
+
+    list_display = (
+        *("parent_mlalgorithm", "hours", "begins_at", "requests", "errors", "batched", "erased", "unreadable"),
+        *("labelled", "correct", "unscored", "rewarded"),
+    )
+    list_filter = ("hours",)
+    list_select_related = ("parent_mlalgorithm",)
+
+
+@admin.register(Alarm)
+class AlarmAdmin(ReadOnly):
+    """Drops of accuracy that were noticed, and recoveries."""
+
+    list_display = ("parent_mlalgorithm", "kind", "labelled", "evidence", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("parent_mlalgorithm",)
