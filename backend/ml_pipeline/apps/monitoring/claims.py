@@ -46,7 +46,9 @@ class Taken(NamedTuple):
     holes: tuple[Hole, ...] = ()
 
     def __contains__(self, one: object) -> bool:
-        return isinstance(one, int) and one <= self.top and not any(hole.first <= one <= hole.last for hole in self.holes)
+        return (
+            isinstance(one, int) and one <= self.top and not any(hole.first <= one <= hole.last for hole in self.holes)
+        )
 
     def takable(self, ids: Sequence[int]) -> Sequence[int]:
         """Those of the rising `ids` that can be taken now: the first ones, as many as do not leave too many holes."""

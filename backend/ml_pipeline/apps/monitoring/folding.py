@@ -1,8 +1,8 @@
 """Folding: requests and feedback into the totals of their hours, each exactly once, whatever becomes of the worker.
 
-A pass reads what was not taken yet and adds it up, outside any transaction; then one short transaction under the job's
-lease takes it and stores the windows that it changed. Killed anywhere, all of it is there or nothing; whoever slept past
-his lease stores nothing.
+A pass reads what was not taken yet and adds it up, outside any transaction; then one short transaction under the
+job's lease takes it and stores the windows that it changed. Killed anywhere, all of it is there or nothing; whoever
+slept past his lease stores nothing.
 """
 
 from __future__ import annotations

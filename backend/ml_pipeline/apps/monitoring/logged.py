@@ -149,16 +149,14 @@ def _find(commits: Sequence[Commit], found: dict[int, list[Row]], begin: Any, en
 
 
 def _find_anywhere(commits: Sequence[Commit], found: dict[int, list[Row]]) -> None:
-    statement = (
-        f"SELECT {_columns()} FROM {sql.table(MLRequest)} WHERE batch_id IN ({sql.places(commits)})"  # noqa: S608
-    )
+    statement = f"SELECT {_columns()} FROM {sql.table(MLRequest)} WHERE batch_id IN ({sql.places(commits)})"  # noqa: S608
     for row in sql.fetched(statement, *(one.pk for one in commits)):
         found[row[0]].append(_row(row))
 
 
 def _row(row: Sequence[Any]) -> Row:
-    batch_id, algorithm_id, hour, *rest, reply = row
-    return Row(batch_id, algorithm_id, Asked(sql.hour_of(hour), *rest, bool(reply)))
+    batch_id, algorithm_id, hour, *rest, is_erased = row
+    return Row(batch_id, algorithm_id, Asked._make((sql.hour_of(hour), *rest, bool(is_erased))))
 
 
 @cache

@@ -91,7 +91,11 @@ class _Inputs:
         if not rows:
             return [()] * len(self._names)
         try:
-            found = map(itemgetter(*self._names), rows) if len(self._names) > 1 else ((row[self._names[0]],) for row in rows)
+            found = (
+                map(itemgetter(*self._names), rows)
+                if len(self._names) > 1
+                else ((row[self._names[0]],) for row in rows)
+            )
             return list(zip(*found, strict=True))
         except KeyError:
             return [tuple(row.get(name) for row in rows) for name in self._names]
@@ -140,7 +144,6 @@ class _Answers:
         self, subject: Subject, responses: Sequence[Any], told: Sequence[Any], is_answered: npt.NDArray[np.bool_]
     ) -> None:
         self._subject, self.is_answered = subject, is_answered
-        self.is_unreadable = np.zeros(len(responses), dtype=bool)
         self.labels = np.full(len(responses), UNKNOWN, dtype=np.int64)
         if subject.is_classifier:
             # Responses that are no label of the algorithm are unknown ones.
@@ -149,11 +152,13 @@ class _Answers:
             self.labels[~is_answered] = UNKNOWN
             # Rounded to float32 a probability may exceed 1 by its last bit.
             self.scores = np.clip(np.array(told, dtype=np.float64), 0.0, 1.0)
-            self.is_unreadable = is_answered & (self.labels == UNKNOWN) & np.array([one is not None for one in responses])
+            is_none = self.labels == UNKNOWN
         else:
             self.scores = np.array([_number(one) for one in responses], dtype=np.float64)
-            self.is_unreadable = is_answered & np.isnan(self.scores) & np.array([one is not None for one in responses])
+            is_none = np.isnan(self.scores)
         self.scores[~is_answered] = np.nan
+        # Something was answered that this algorithm never says.
+        self.is_unreadable = is_answered & is_none & np.array([one is not None for one in responses])
 
     @property
     def confidences(self) -> Numbers:
@@ -200,9 +205,7 @@ def outcomes(subject: Subject, rows: Sequence[Labelled]) -> Rightness:
         }
         chosen = kept.at[is_kept]
         within = mask[chosen]
-        totals.slices = {
-            part.name: scored.slices(chosen[within], places[within], part.size) for part, places in placed
-        }
+        totals.slices = {part.name: scored.slices(chosen[within], places[within], part.size) for part, places in placed}
         by_hour[one] = totals
     return Rightness(by_hour, scored.is_right[is_scored] if subject.is_classifier else np.zeros(0, dtype=bool))
 
@@ -280,7 +283,7 @@ def _of_reply(subject: Subject, reply: str) -> list[float] | None:
     if not isinstance(named, dict):
         return None
     numbers = [named.get(label) for label in subject.labels]
-    return [float(one) for one in numbers] if all(isinstance(one, int | float) for one in numbers) else None
+    return [_number(one) for one in numbers]
 
 
 def _number(value: Any) -> float:

@@ -42,8 +42,8 @@ def _found(pks: Sequence[int]) -> Iterator[Outcome]:
     rewarded = hooks.rewarded({one[2] for one in requests.values() if one[2] is not None})
     for request_id, value in told:
         if request_id in requests:
-            algorithm_id, outcome, test_id, hour, *answer = requests[request_id]
-            labelled = Labelled(hour, *answer, value)
+            algorithm_id, outcome, test_id, *answer = requests[request_id]
+            labelled = Labelled._make((*answer, value))
             yield Outcome(algorithm_id, test_id in rewarded, outcome == OK, labelled)
 
 

@@ -1,0 +1,111 @@
+"""Readings: the totals of a range of time, whole or in steps.
+
+Hours are whole: a range begins with the hour in which its beginning lies, and ends with that in which its end does.
+Whole days in it are read as days, so that a long range is few rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Q
+
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+from ml_pipeline.apps.monitoring import sql, totals
+from ml_pipeline.apps.monitoring.models import Window
+from ml_pipeline.apps.monitoring.totals import PARTS, WHOLE, Totals
+from ml_pipeline.apps.monitoring.windows import DAY, HOUR
+
+# What is read where nothing else is asked for: neither features nor slices.
+METRICS = ("traffic", "performance")
+
+
+class Range(NamedTuple):
+    """Whole hours, by their numbers since 1970: from `begin` to before `end`."""
+
+    begin: int
+    end: int
+
+    @classmethod
+    def of(cls, since: datetime, until: datetime) -> Range:
+        """The hours in which something of the time from `since` to before `until` lies; both aware."""
+        begin = sql.hour_at(since)
+        return cls(begin, max(-((sql.EPOCH - until) // timedelta(hours=1)), begin))
+
+    @property
+    def begins_at(self) -> datetime:
+        """When the first hour begins."""
+        return sql.begins_at(self.begin)
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the last hour ends."""
+        return sql.begins_at(self.end)
+
+    def windows(self) -> Q:
+        """The windows that make it up, each hour in one of them."""
+        first, last = -(-self.begin // DAY) * DAY, self.end // DAY * DAY
+        if first >= last:
+            return _windows(HOUR, self.begin, self.end)
+        edges = _windows(HOUR, self.begin, first) | _windows(HOUR, last, self.end)
+        return _windows(DAY, first, last) | edges
+
+
+class Step(NamedTuple):
+    """What the algorithms did in one step of a series, which begins then; those that did nothing are not there."""
+
+    begins_at: datetime
+    totals: dict[int, Totals]
+
+
+def algorithms(endpoint_id: int) -> dict[int, str]:
+    """The ids of an endpoint's algorithms, with their versions."""
+    return dict(MLAlgorithm.objects.filter(parent_endpoint=endpoint_id).values_list("pk", "version"))
+
+
+def merged(algorithm_ids: Collection[int], within: Range, parts: Sequence[str] = METRICS) -> dict[int, Totals]:
+    """The totals of each algorithm in a range of time; those that did nothing are not there."""
+    rows = _rows(algorithm_ids, within.windows(), parts)
+    return {one: totals.summed(its) for one, its in _by("parent_mlalgorithm_id", rows).items()}
+
+
+def series(
+    algorithm_ids: Collection[int], within: Range, hours: int = HOUR, parts: Sequence[str] = METRICS
+) -> list[Step]:
+    """The same by steps of so many hours, HOUR or DAY, in order; a day as far as it is within the range.
+
+    Steps in which nothing was done are not there.
+    """
+    is_within = within.windows() if hours == DAY else _windows(HOUR, within.begin, within.end)
+    rows = _rows(algorithm_ids, is_within, parts)
+    for row in rows:
+        row["step"] = sql.hour_at(row["begins_at"]) // hours
+    return [
+        Step(
+            sql.begins_at(step * hours),
+            {one: totals.summed(its) for one, its in _by("parent_mlalgorithm_id", in_step).items()},
+        )
+        for step, in_step in sorted(_by("step", rows).items())
+    ]
+
+
+def _rows(algorithm_ids: Collection[int], is_within: Q, parts: Sequence[str]) -> list[dict[str, Any]]:
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        raise ValueError(f"no such parts: {', '.join(sorted(unknown))}")
+    names = ("parent_mlalgorithm_id", "begins_at", *WHOLE, *parts)
+    windows = Window.objects.filter(is_within, parent_mlalgorithm__in=list(algorithm_ids))
+    return list(windows.values(*names))
+
+
+def _windows(hours: int, begin: int, end: int) -> Q:
+    return Q(hours=hours, begins_at__gte=sql.begins_at(begin), begins_at__lt=sql.begins_at(end))
+
+
+def _by(name: str, rows: Iterable[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
+    found: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row[name], []).append(row)
+    return found

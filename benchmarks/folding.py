@@ -1,0 +1,218 @@
+"""What it takes to fold the log into totals of hours, and to read 90 days of them.
+
+    python benchmarks/folding.py [--rows 1000000] [--commit 500] [--labelled 0.3] [--home FOLDER] [--json]
+
+Logs so many Adult requests of three algorithms over a day on SQLite, `--commit` rows a commit, with feedback on a share
+of them; folds all of it in this very process as a worker does; then gives every hour and day of 90 the fullest totals
+that came of it and reads them merged, as metrics are. Prints seconds of the clock and of the processor, and the peak of
+memory; the log is made by another process. `--home` keeps what takes a minute to make.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import turns
+from turns import REPOSITORY, Home
+
+SEED = 7
+DAYS = 90
+BEGUN = datetime(2026, 5, 1, tzinfo=UTC)
+READINGS = 20
+
+
+def main() -> None:
+    """Makes the home, logs, folds, reads, prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--commit", type=int, default=500, metavar="ROWS")
+    parser.add_argument("--labelled", type=float, default=0.3, metavar="SHARE")
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--inside", choices=("log", "fold"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        inside(options)
+        return
+    with tempfile.TemporaryDirectory(prefix="folding-") as folder:
+        made = Home(options.home or Path(folder) / "home")
+        if not made.is_complete:
+            made.prepare(turns.trained(Path(folder)))
+        home = made.copy(Path(folder) / "copy")
+        given = ("--rows", str(options.rows), "--commit", str(options.commit), "--labelled", str(options.labelled))
+        run(home, *given, "--inside", "log")
+        found = json.loads(run(home, *given, "--inside", "fold"))
+    print(json.dumps(found) if options.json else told(found))
+
+
+def run(home: Home, *arguments: str) -> str:
+    """What this program prints in `home`."""
+    command = [sys.executable, __file__, *arguments]
+    done = subprocess.run(command, env=home.environment, cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE)
+    return done.stdout
+
+
+def told(found: dict[str, Any]) -> str:
+    """In words."""
+    return (
+        f"{found['rows']:,} requests in {found['commits']:,} commits, {found['labelled']:,} with feedback: folded in "
+        f"{found['seconds']:.1f} s ({found['cpu_s']:.1f} s of the processor, {found['rows'] / found['seconds']:,.0f} a "
+        f"second), of which {found['held_s']:.1f} s in {found['transactions']:,} transactions, the longest "
+        f"{found['longest_ms']:.1f} ms; {found['memory_mb']:.0f} MB at most, {found['before_mb']:.0f} MB of it before. "
+        f"{found['windows']:,} windows of {found['window_kb']:.1f} kB on average, the largest {found['largest_kb']:.1f} "
+        f"kB. {DAYS} days of {found['algorithms']} algorithms: {found['reading_ms']:.0f} ms."
+    )
+
+
+def inside(options: argparse.Namespace) -> None:
+    """One of the two parts, in the home."""
+    import django
+
+    django.setup()
+    if options.inside == "log":
+        log(options.rows, options.commit, options.labelled)
+    else:
+        print(json.dumps(folded() | read()))
+
+
+def log(rows: int, a_commit: int, share: float) -> None:
+    """The log has the rows, and feedback on that share of them."""
+    from django.db import connection, transaction
+    from people import as_rows, held_out_people
+
+    from ml_pipeline.apps.endpoints.models import MLAlgorithm
+    from ml_pipeline.apps.predictions import journal, writers
+    from ml_pipeline.apps.predictions.writers import Batch
+
+    draw = random.Random(SEED)
+    inputs = [json.dumps(row, separators=(",", ":")) for row in as_rows(held_out_people())]
+    algorithms = list(MLAlgorithm.objects.order_by("pk").values_list("pk", "name", "version", "signature"))
+    writer, head, writing = UUID(int=draw.getrandbits(128)), journal.GENESIS, writers.of(connection)
+    step = timedelta(days=1) / rows
+    told: list[tuple[str, str]] = []
+    for seq, begin in enumerate(range(0, rows, a_commit), start=1):
+        moments = [BEGUN + at * step for at in range(begin, min(begin + a_commit, rows))]
+        entries = [entry(draw, algorithms, moment, inputs) for moment in moments]
+        head = journal.chained(head, entries)
+        if (begin // a_commit * a_commit) % 10_000 < a_commit:
+            transaction.set_autocommit(False)
+        writing.add(connection, Batch(writer, seq, len(entries), head, journal.stamp(moments[-1])), entries)
+        if begin + a_commit >= rows or (begin + a_commit) % 10_000 < a_commit:
+            transaction.commit()
+        told += [(one.id, draw.choice(algorithms[0][3]["labels"])) for one in entries if draw.random() < share]
+    with connection.cursor() as cursor:
+        values = [(request_id, json.dumps(label), "tests", journal.now()) for request_id, label in told]
+        insert = "INSERT INTO endpoints_feedback (request_id, value, actor, created_at) VALUES (%s, %s, %s, %s)"
+        cursor.executemany(insert, values)
+    transaction.commit()
+
+
+def entry(draw: random.Random, algorithms: list[Any], moment: datetime, inputs: list[str]) -> Any:
+    """One prediction as it is logged."""
+    from ml_pipeline.apps.predictions import journal
+    from ml_pipeline.apps.predictions.writers import Entry
+
+    pk, name, version, signature = draw.choice(algorithms)
+    made_ms = int(moment.timestamp() * 1_000)
+    request_id = f"{made_ms:012x}7{draw.getrandbits(12):03x}8{draw.getrandbits(60):015x}"
+    probability = round(draw.betavariate(0.5, 1.5), 9)
+    label = signature["labels"][probability > 0.5]
+    reply = {"request_id": str(UUID(request_id)), "status": "OK", "label": label, "probability": probability}
+    reply |= {"algorithm": name, "version": version, "endpoint": "income_classifier"}
+    latency_us = round(draw.lognormvariate(7, 0.6))
+    text = json.dumps(reply, separators=(",", ":"))
+    kept = (draw.choice(inputs), text, label, probability, latency_us, None, None, journal.stamp(moment))
+    return Entry(request_id, pk, "ok", 1, *kept)
+
+
+def folded() -> dict[str, Any]:
+    """What it took to fold all that the log has."""
+    from django.db.models import Count, Sum
+
+    from ml_pipeline.apps.jobs import jobs, leases
+    from ml_pipeline.apps.monitoring import folding
+    from ml_pipeline.apps.monitoring.apps import FOLDING
+    from ml_pipeline.apps.monitoring.models import Window
+    from ml_pipeline.apps.predictions.models import JournalBatch
+
+    jobs.stand([FOLDING])
+    lease = leases.claim([FOLDING], "benchmark", lease_s=3_600)
+    assert lease is not None
+    took: list[float] = []
+    folding.rests.give_way = took.append
+    before_mb = peak_mb()
+    begun, cpu = time.monotonic(), time.process_time()
+    while folding.work(lease) == 0.0:
+        pass
+    counted = Window.objects.filter(hours=1).aggregate(rows=Sum("requests"), labelled=Sum("labelled"), all=Count("pk"))
+    sizes = [sum(map(len, row)) for row in Window.objects.values_list("traffic", "performance", "features", "slices")]
+    return {
+        "seconds": time.monotonic() - begun + sum(took),
+        "cpu_s": time.process_time() - cpu,
+        "rows": counted["rows"],
+        "labelled": counted["labelled"],
+        "commits": JournalBatch.objects.count(),
+        "transactions": len(took),
+        "held_s": sum(took),
+        "longest_ms": max(took) * 1e3,
+        "memory_mb": peak_mb(),
+        "before_mb": before_mb,
+        "windows": len(sizes),
+        "window_kb": statistics.fmean(sizes) / 1e3,
+        "largest_kb": max(sizes) / 1e3,
+    }
+
+
+def read() -> dict[str, Any]:
+    """What it takes to read 90 days in which every window is as full as the fullest."""
+    from django.db.models.functions import Length
+
+    from ml_pipeline.apps.monitoring import readings
+    from ml_pipeline.apps.monitoring.models import Window
+    from ml_pipeline.apps.monitoring.readings import Range
+    from ml_pipeline.apps.monitoring.totals import PARTS, WHOLE
+
+    copies = []
+    for pk in Window.objects.values_list("parent_mlalgorithm", flat=True).distinct():
+        for hours in (1, 24):
+            one = Window.objects.filter(parent_mlalgorithm=pk, hours=hours).order_by(-Length("performance")).first()
+            assert one is not None
+            content = {name: getattr(one, name) for name in (*WHOLE, *PARTS)}
+            for at in range(0, DAYS * 24, hours):
+                begins_at = BEGUN - timedelta(hours=at + 24)
+                copies.append(Window(parent_mlalgorithm_id=pk, hours=hours, begins_at=begins_at, **content))
+    Window.objects.bulk_create(copies, batch_size=200)
+    ids = {one.parent_mlalgorithm_id for one in copies}
+    # Neither end is at midnight.
+    until = BEGUN - timedelta(hours=11.5)
+    took = []
+    for _ in range(READINGS):
+        begun = time.perf_counter()
+        found = readings.merged(ids, Range.of(until - timedelta(days=DAYS), until))
+        figures = [one.outcomes.metrics() for one in found.values() if one.outcomes is not None]
+        took.append((time.perf_counter() - begun) * 1e3)
+        assert len(figures) == len(ids)
+    return {"reading_ms": statistics.median(took), "algorithms": len(ids)}
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ml_pipeline.server.settings")
+    main()
