@@ -160,6 +160,8 @@ def test_the_admin_shows_nothing_of_theirs(actors: list[Actor]) -> None:
         "accounts/apikey": ("key", "admin"),
         "batches/batchjob": ("batch", "read"),
         "batches/feedbackfile": ("feedback_file", "read"),
+        "monitoring/window": ("window", "read"),
+        "monitoring/alarm": ("window", "read"),
         "events/event": ("key", "admin"),
         "events/receiver": ("receiver", "admin"),
         "events/delivery": ("delivery_id", "admin"),

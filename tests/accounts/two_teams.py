@@ -36,10 +36,11 @@ THEIRS = {
     "receiver": 7_800_001,
     "delivery": "07800002-0000-4000-8000-000000000000",
     "delivery_id": 7_800_003,
+    "window": 7_900_001,
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
 MARKS = re.compile(
-    "rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|780000[1-3]|7200002|07000005", re.IGNORECASE
+    "rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|780000[1-3]|7900001|7200002|07000005", re.IGNORECASE
 )
 # Of the same kind, and of nobody.
 NOBODYS = {
@@ -60,6 +61,7 @@ NOBODYS = {
     "receiver": 8_000_009,
     "delivery": "08000010-0000-4000-8000-000000000000",
     "delivery_id": 8_000_011,
+    "window": 8_000_012,
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -77,6 +79,7 @@ OURS = {
     "receiver": 6_800_001,
     "delivery": "06800002-0000-4000-8000-000000000000",
     "delivery_id": 6_800_003,
+    "window": 6_900_001,
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
@@ -93,6 +96,7 @@ from ml_pipeline.apps.batches.models import BatchJob, FeedbackFile
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.apps.events.models import Delivery, Receiver
+from ml_pipeline.apps.monitoring.models import Alarm, Window
 from ml_pipeline.stats.courses import Course
 from ml_pipeline.stats.plans import Plan
 
@@ -135,6 +139,12 @@ def told(names, endpoint, word, actor):
         pk=names["delivery_id"], uid=names["delivery"], receiver_id=names["receiver"], event_id=names["receiver"],
         action="tag.put", payload=word, created_at=timezone.now(), asked_at=timezone.now())
 
+def folded(pk, algorithm, word):
+    of_this = {{"pk": pk, "parent_mlalgorithm": algorithm}}
+    texts = dict.fromkeys(("traffic", "performance", "features", "slices"), word)
+    Window.objects.create(**of_this, hours=1, begins_at=timezone.now(), **texts)
+    Alarm.objects.create(**of_this, kind="drop", labelled=1, accuracy=0.5, of_labels=1, created_at=timezone.now())
+
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
     endpoint.save(force_insert=True)
@@ -156,6 +166,7 @@ def filled(names, team, word, actor):
     queued(names["batch"], row, word, actor)
     sent(names["feedback_file"], endpoint, word, actor)
     told(names, endpoint, word, actor)
+    folded(names["window"], row, word)
 """
 
 _MAKE = (

@@ -93,6 +93,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, FeedbackFile
     from ml_pipeline.apps.endpoints import models
     from ml_pipeline.apps.events.models import Delivery, Event, Receiver
+    from ml_pipeline.apps.monitoring.models import Alarm, Window
 
     now, digest = timezone.now(), f"{number:064x}"
     real = models.MLAlgorithm.objects.get(name="decision_tree")
@@ -139,6 +140,9 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     receiver = fill(Receiver(team_id=team.pk, created_at=now, kind="webhook"), texts)
     delivery = Delivery(receiver_id=receiver.pk, event_id=event.pk, created_at=now, asked_at=now, state="failed")
     fill(delivery, texts, uid=UUID(int=number))
+    window = fill(Window(parent_mlalgorithm=algorithm, hours=1, begins_at=now), texts)
+    alarm = Alarm(parent_mlalgorithm=algorithm, labelled=1, accuracy=0.5, of_labels=1, created_at=now)
+    fill(alarm, texts)
     # What the first page of the admin lists as the latest.
     kind = ContentType.objects.get_for_model(User)
     superuser = User.objects.get(is_superuser=True)
@@ -146,7 +150,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     entry.object_repr = ALL[:200]
     entry.save()
     made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch, file)
-    made = (*made, receiver, delivery)
+    made = (*made, receiver, delivery, window, alarm)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 

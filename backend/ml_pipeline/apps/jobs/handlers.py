@@ -18,26 +18,36 @@ class _Registered(NamedTuple):
     handler: Handler
     at_once: int | None
     is_standing: bool
+    has_work: Callable[[], bool] | None
 
 
 _handlers: dict[str, _Registered] = {}
 
 
-def register(kind: str, handler: Handler, *, at_once: int | None = None, is_standing: bool = False) -> None:
+def register(
+    kind: str,
+    handler: Handler,
+    *,
+    at_once: int | None = None,
+    is_standing: bool = False,
+    has_work: Callable[[], bool] | None = None,
+) -> None:
     """Jobs of `kind` are done by `handler` from now on, so many `at_once` in one worker: None for as many as it does.
 
-    Whose steps are long must leave room for others. Where it `is_standing` there is one job, without a subject, wherever
-    a worker runs; it is never over, and however often it failed it is tried again.
+    Whose steps are long must leave room for others. Where it `is_standing` there is one job, without a subject,
+    wherever a worker runs; it is never over, and however often it failed it is tried again.
+    Jobs are taken only while `has_work`, where it is given: to ask costs no write, and to take one does.
     """
     if kind in _handlers:
         raise RuntimeError(f"two handlers for jobs of the kind {kind!r}")
-    _handlers[kind] = _Registered(handler, at_once, is_standing)
+    _handlers[kind] = _Registered(handler, at_once, is_standing, has_work)
 
 
 def kinds(busy: Collection[str] = ()) -> list[str]:
     """The kinds that this process can do while it does jobs of the kinds `busy`, a kind for each job."""
     counts = Counter(busy)
-    return sorted(kind for kind, one in _handlers.items() if one.at_once is None or counts[kind] < one.at_once)
+    free = ((kind, one) for kind, one in _handlers.items() if one.at_once is None or counts[kind] < one.at_once)
+    return sorted(kind for kind, one in free if one.has_work is None or one.has_work())
 
 
 def of(kind: str) -> Handler:

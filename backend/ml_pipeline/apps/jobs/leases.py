@@ -86,7 +86,7 @@ class Lease:
         self._release(State.SUCCEEDED, F("due_at"), failures=0, error="")
 
     def fail(self, error: str) -> None:
-        """It went wrong: it is tried again later, and given up after MOST_FAILURES in a row unless it is a standing job.
+        """It went wrong: it is tried again later. After MOST_FAILURES in a row it is given up, unless it is standing.
 
         Raises LeaseLost.
         """

@@ -1,4 +1,4 @@
-"""Windows, detectors and their alarms in Django's admin, to be read."""
+"""Windows and alarms in Django's admin, to be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ml_pipeline.apps.monitoring.models import Alarm, Window
 
 @admin.register(Window)
 class WindowAdmin(ReadOnly):
-    """The totals of hours and days."""
+    """The totals of hours, days and weeks."""
 
     list_display = (
         *("parent_mlalgorithm", "hours", "begins_at", "requests", "errors", "batched", "erased", "unreadable"),
@@ -24,6 +24,6 @@ class WindowAdmin(ReadOnly):
 class AlarmAdmin(ReadOnly):
     """Drops of accuracy that were noticed, and recoveries."""
 
-    list_display = ("parent_mlalgorithm", "kind", "labelled", "evidence", "created_at")
+    list_display = ("parent_mlalgorithm", "kind", "labelled", "accuracy", "of_labels", "created_at")
     list_filter = ("kind",)
     list_select_related = ("parent_mlalgorithm",)

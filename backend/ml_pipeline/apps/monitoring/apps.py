@@ -24,7 +24,7 @@ class MonitoringConfig(AppConfig):
         """Models can be imported now."""
         from ml_pipeline.apps.jobs import handlers
 
-        handlers.register(FOLDING, _fold, at_once=1, is_standing=True)
+        handlers.register(FOLDING, _fold, at_once=1, is_standing=True, has_work=_has_work)
 
 
 # A process that only serves needs none of the libraries of this.
@@ -32,3 +32,9 @@ def _fold(lease: Lease) -> float | None:
     from ml_pipeline.apps.monitoring import folding
 
     return folding.work(lease)
+
+
+def _has_work() -> bool:
+    from ml_pipeline.apps.monitoring import folding
+
+    return folding.has_work()

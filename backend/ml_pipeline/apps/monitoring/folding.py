@@ -8,6 +8,7 @@ slept past his lease stores nothing.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -51,6 +52,22 @@ class Pass(NamedTuple):
     ids: Sequence[int]
     totals: ByWindow
     rights: Rights
+
+
+class _Looks:
+    # When this process last saw that there was nothing to do; on the monotonic clock.
+    idle_at = -math.inf
+
+
+def has_work() -> bool:
+    """Whether there is anything to fold; where there was nothing it is not looked at again for LOOK_S."""
+    if time.monotonic() - _Looks.idle_at < LOOK_S:
+        return False
+    for source, model in ((claims.BATCHES, JournalBatch), (claims.FEEDBACK, Feedback)):
+        if claims.waiting(model, claims.standing(source).taken, 1):
+            return True
+    _Looks.idle_at = time.monotonic()
+    return False
 
 
 def work(lease: Lease) -> float | None:

@@ -1,4 +1,4 @@
-"""The tables of monitoring: totals of hours and days, what was taken into them, and the detectors of lost accuracy.
+"""The tables of monitoring: totals of hours, days and weeks, what was taken into them, and detectors of lost accuracy.
 
 Rows are written by the noun modules beside this one, under the lease of the job that folds; never directly.
 """
@@ -14,10 +14,10 @@ from ml_pipeline.apps.endpoints.models import MLAlgorithm
 
 
 class Window(models.Model):
-    """The totals of one algorithm in one UTC hour or, `hours` being 24, day: by when its requests were made.
+    """The totals of one algorithm in one hour or, `hours` being 24 or 168, day or week: by when its requests were made.
 
-    A day has what its hours have, so that a long range is read in few rows. Whole numbers are columns; the rest is JSON
-    (see `totals`), in parts that are read for different questions.
+    A day and a week have what their hours have, so that a long range is read in few rows. Whole numbers are columns;
+    the rest is JSON (see `totals`), in parts that are read for different questions.
     """
 
     TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
@@ -48,7 +48,9 @@ class Window(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=("parent_mlalgorithm", "hours", "begins_at"), name="monitoring_window"),
+            models.UniqueConstraint(
+                fields=("parent_mlalgorithm", "hours", "begins_at"), name="monitoring_window_hours"
+            ),
         )
 
     def __str__(self) -> str:
@@ -69,13 +71,17 @@ class Claim(models.Model):
 
 
 class Detector(models.Model):
-    """What watches the accuracy of one algorithm: the state of `stats.detectors`, after so many outcomes."""
+    """What watches the accuracy of one classifier: the state of `stats.detectors.AccuracyWatch` in JSON.
+
+    `labelled` is the number of outcomes that it has seen; it `is_down` from the alarm of a drop to that of a recovery.
+    """
 
     TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
     ENDPOINT_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint"
 
     parent_mlalgorithm = models.OneToOneField(MLAlgorithm, on_delete=models.PROTECT, related_name="accuracy_detector")
-    labelled = models.BigIntegerField(default=0)
+    labelled = models.BigIntegerField()
+    is_down = models.BooleanField()
     state = models.TextField()
 
     objects = OwnedRows.as_manager()
@@ -85,7 +91,10 @@ class Detector(models.Model):
 
 
 class Alarm(models.Model):
-    """A detector's alarm, `drop` or `recovery`, at the outcome of that number; `evidence` is what it had come to."""
+    """A change of accuracy, `drop` or `recovery`, that a detector found at its outcome number `labelled`, from 1.
+
+    `accuracy` is that of the last `of_labels` outcomes, about what it is since. `created_at` is the database's time.
+    """
 
     TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
     ENDPOINT_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint"
@@ -93,14 +102,15 @@ class Alarm(models.Model):
     parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="accuracy_alarms")
     kind = models.CharField(max_length=15)
     labelled = models.BigIntegerField()
-    evidence = models.FloatField()
+    accuracy = models.FloatField()
+    of_labels = models.BigIntegerField()
     created_at = models.DateTimeField()
 
     objects = OwnedRows.as_manager()
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=("parent_mlalgorithm", "labelled", "kind"), name="monitoring_alarm"),
+            models.UniqueConstraint(fields=("parent_mlalgorithm", "labelled"), name="monitoring_alarm_label"),
         )
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """Readings: the totals of a range of time, whole or in steps.
 
 Hours are whole: a range begins with the hour in which its beginning lies, and ends with that in which its end does.
-Whole days in it are read as days, so that a long range is few rows.
+Whole weeks and days in it are read as such, so that a long range is few rows.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Q
-
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.monitoring import sql, totals
 from ml_pipeline.apps.monitoring.models import Window
 from ml_pipeline.apps.monitoring.totals import PARTS, WHOLE, Totals
-from ml_pipeline.apps.monitoring.windows import DAY, HOUR
+from ml_pipeline.apps.monitoring.windows import HOUR, SPANS, WEEK
 
 # What is read where nothing else is asked for: neither features nor slices.
 METRICS = ("traffic", "performance")
@@ -44,13 +42,24 @@ class Range(NamedTuple):
         """When the last hour ends."""
         return sql.begins_at(self.end)
 
-    def windows(self) -> Q:
-        """The windows that make it up, each hour in one of them."""
-        first, last = -(-self.begin // DAY) * DAY, self.end // DAY * DAY
+    def windows(self, most: int = WEEK) -> list[tuple[int, Range]]:
+        """The windows that make it up, none longer than `most` hours, each hour in one of them: how long they are, and
+        from where to where they are so long."""
+        return [
+            (hours, part)
+            for hours, part in self._windows([one for one in SPANS if one <= most])
+            if part.end > part.begin
+        ]
+
+    def _windows(self, spans: Sequence[int]) -> list[tuple[int, Range]]:
+        *shorter, longest = spans
+        if not shorter:
+            return [(longest, self)]
+        first, last = -(-self.begin // longest) * longest, self.end // longest * longest
         if first >= last:
-            return _windows(HOUR, self.begin, self.end)
-        edges = _windows(HOUR, self.begin, first) | _windows(HOUR, last, self.end)
-        return _windows(DAY, first, last) | edges
+            return self._windows(shorter)
+        before, after = Range(self.begin, first), Range(last, self.end)
+        return [*before._windows(shorter), (longest, Range(first, last)), *after._windows(shorter)]
 
 
 class Step(NamedTuple):
@@ -74,12 +83,11 @@ def merged(algorithm_ids: Collection[int], within: Range, parts: Sequence[str] =
 def series(
     algorithm_ids: Collection[int], within: Range, hours: int = HOUR, parts: Sequence[str] = METRICS
 ) -> list[Step]:
-    """The same by steps of so many hours, HOUR or DAY, in order; a day as far as it is within the range.
+    """The same by steps of so many hours, one of SPANS, in order; of a day or week as much as is within the range.
 
     Steps in which nothing was done are not there.
     """
-    is_within = within.windows() if hours == DAY else _windows(HOUR, within.begin, within.end)
-    rows = _rows(algorithm_ids, is_within, parts)
+    rows = _rows(algorithm_ids, within.windows(hours), parts)
     for row in rows:
         row["step"] = sql.hour_at(row["begins_at"]) // hours
     return [
@@ -91,17 +99,19 @@ def series(
     ]
 
 
-def _rows(algorithm_ids: Collection[int], is_within: Q, parts: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(
+    algorithm_ids: Collection[int], windows: Iterable[tuple[int, Range]], parts: Sequence[str]
+) -> list[dict[str, Any]]:
     unknown = set(parts) - set(PARTS)
     if unknown:
         raise ValueError(f"no such parts: {', '.join(sorted(unknown))}")
     names = ("parent_mlalgorithm_id", "begins_at", *WHOLE, *parts)
-    windows = Window.objects.filter(is_within, parent_mlalgorithm__in=list(algorithm_ids))
-    return list(windows.values(*names))
-
-
-def _windows(hours: int, begin: int, end: int) -> Q:
-    return Q(hours=hours, begins_at__gte=sql.begins_at(begin), begins_at__lt=sql.begins_at(end))
+    of_those = Window.objects.filter(parent_mlalgorithm__in=list(algorithm_ids))
+    rows: list[dict[str, Any]] = []
+    for hours, part in windows:
+        chosen = of_those.filter(hours=hours, begins_at__gte=part.begins_at, begins_at__lt=part.ends_at)
+        rows += chosen.values(*names)
+    return rows
 
 
 def _by(name: str, rows: Iterable[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Windows: the totals of hours and days as they are stored. Whatever changes them does it here.
+"""Windows: the totals of hours, days and weeks as they are stored. Whatever changes them does it here.
 
 Only the job that folds does, under its lease, so what it has read or written stays as it is until it writes again, and
 little is left to do in the transaction that does.
@@ -16,10 +16,11 @@ from ml_pipeline.apps.monitoring import sql, totals
 from ml_pipeline.apps.monitoring.models import Window
 from ml_pipeline.apps.monitoring.totals import Totals
 
-HOUR, DAY = 1, 24
-SPANS = (HOUR, DAY)
+# In hours. Days are UTC's; weeks begin on Thursdays, as time does.
+HOUR, DAY, WEEK = 1, 24, 168
+SPANS = (HOUR, DAY, WEEK)
 # Windows that are kept to be added to; a full one takes a few ten kB.
-MOST_KEPT = 200
+MOST_KEPT = 300
 _WINDOWS_A_QUERY = 100
 
 
