@@ -17,6 +17,7 @@ from servers import wait_until
 
 PROGRAM = str(Path(__file__).parent / "streaming.py")
 GATE = 4711
+_RELEASED = "NEW.kind = 'abtest' AND NEW.leased_until IS NULL AND OLD.leased_until IS NOT NULL"
 # Where a worker is held, in the order in which it gets there: before which change of which table.
 POINTS = {
     "status": ("endpoints_mlalgorithmstatus", "INSERT", "NEW.status = 'production'"),
@@ -25,7 +26,7 @@ POINTS = {
     "event": ("events_event", "INSERT", "NEW.action = 'abtest.ended'"),
     "revision": ("events_revision", "UPDATE", "TRUE"),
     # The decision is committed, and the lease is not given back.
-    "lease": ("jobs_job", "UPDATE", "NEW.leased_until IS NULL AND OLD.leased_until IS NOT NULL"),
+    "lease": ("jobs_job", "UPDATE", _RELEASED),
 }
 _HOLD = f"""
 CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

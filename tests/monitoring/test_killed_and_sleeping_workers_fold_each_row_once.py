@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -48,6 +49,16 @@ class Watching:
 
     def value(self, sql: str) -> int:
         """What the query selects, as committed."""
+        if self.home.database_url.startswith("mysql"):
+            import MySQLdb
+
+            at = urlsplit(self.home.database_url)
+            database = MySQLdb.connect(
+                host=str(at.hostname), port=at.port or 3306, user=str(at.username), database=at.path[1:]
+            )
+            with contextlib.closing(database), contextlib.closing(database.cursor()) as cursor:
+                cursor.execute(sql)
+                return int(cursor.fetchone()[0] or 0)
         if self.home.database_url:
             with psycopg.connect(self.home.database_url) as connection:
                 return int((connection.execute(sql).fetchone() or [0])[0] or 0)
