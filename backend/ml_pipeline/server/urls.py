@@ -64,6 +64,7 @@ urlpatterns = [
     path("api/v1/", include("ml_pipeline.apps.endpoints.api.urls")),
     path("api/v1/", include("ml_pipeline.apps.abtests.api.urls")),
     path("api/v1/", include("ml_pipeline.apps.batches.api.urls")),
+    path("api/v1/", include("ml_pipeline.apps.monitoring.api.urls")),
     path("api/v1/", include("ml_pipeline.apps.accounts.api.urls")),
     path("api/schema", Schema.as_view(), name="schema"),
     path("api/docs", Docs.as_view(url_name="schema"), name="docs"),

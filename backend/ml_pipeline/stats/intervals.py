@@ -15,14 +15,14 @@ _Z = float(special.ndtri((1 + LEVEL) / 2))
 Interval = dict[str, float | None]
 
 
-def proportion(part: float, whole: float) -> Interval | None:
+def proportion(part: float, whole: float, *, z: float = _Z) -> Interval | None:
     """The share of `part` in `whole`, by scores (Wilson 1927, "Probable inference"); None of nothing.
 
-    It is never empty: 10 of 10 are within [0.72, 1].
+    It is never empty: 10 of 10 are within [0.72, 1]. `z` is the normal quantile of another level.
     """
     if not whole > 0:
         return None
-    share, reach = part / whole, _Z * _Z / whole
+    share, reach = part / whole, z * z / whole
     middle = (share + reach / 2) / (1 + reach)
     half = math.sqrt(reach * share * (1 - share) + reach * reach / 4) / (1 + reach)
     # At the ends the formula misses 0 and 1 by its last bit.

@@ -1,6 +1,7 @@
 """Input rules: what of its inputs an endpoint keeps in the log of predictions, as its settings say.
 
 `redact` names fields whose values are not kept; `store_inputs` is the fraction of requests whose inputs are kept.
+Beside these, the setting `slices` names features by whose values live performance is shown unless others are asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from ml_pipeline.wire import strict_json
 
 REDACTED = "[redacted]"
 MAX_FIELDS, MAX_FIELD_NAME = 200, 128
+# Features by whose values performance is shown.
+MAX_SLICES = 20
 # An id's last 32 bits are random.
 _RANDOM_DIGITS = 8
 
@@ -41,11 +44,14 @@ def checked(settings: object) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise _invalid("settings", "an object", settings)
     for name in settings:
-        if name not in ("redact", "store_inputs"):
-            raise _invalid(f"settings.{name[:100]}", "redact or store_inputs", settings[name])
+        if name not in ("redact", "store_inputs", "slices"):
+            raise _invalid(f"settings.{name[:100]}", "redact, store_inputs or slices", settings[name])
     stored: dict[str, Any] = {}
     if "redact" in settings:
-        stored["redact"] = _names(settings["redact"])
+        stored["redact"] = sorted(set(_names(settings, "redact", MAX_FIELDS)))
+    if "slices" in settings:
+        # In the order in which they are to be shown.
+        stored["slices"] = list(dict.fromkeys(_names(settings, "slices", MAX_SLICES)))
     if "store_inputs" in settings:
         stored["store_inputs"] = _fraction(settings["store_inputs"])
     return stored
@@ -57,14 +63,15 @@ def of(settings: Mapping[str, Any]) -> InputRule | None:
     return None if rule == InputRule() else rule
 
 
-def _names(value: Any) -> list[str]:
+def _names(settings: Mapping[str, Any], name: str, most: int) -> list[str]:
+    value = settings[name]
     are_names = isinstance(value, list) and all(
         isinstance(one, str) and 0 < len(one) <= MAX_FIELD_NAME for one in value
     )
-    if not are_names or len(value) > MAX_FIELDS:
-        expected = f"a list of at most {MAX_FIELDS} names of 1 to {MAX_FIELD_NAME} characters"
-        raise _invalid("settings.redact", expected, value)
-    return sorted(set(value))
+    if not are_names or len(value) > most:
+        expected = f"a list of at most {most} names of 1 to {MAX_FIELD_NAME} characters"
+        raise _invalid(f"settings.{name}", expected, value)
+    return list(value)
 
 
 def _fraction(value: Any) -> float:

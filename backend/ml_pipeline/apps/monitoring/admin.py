@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from ml_pipeline.apps.accounts.admin import ReadOnly
-from ml_pipeline.apps.monitoring.models import Alarm, Window
+from ml_pipeline.apps.monitoring.models import Alarm, DriftTest, Window
 
 
 @admin.register(Window)
@@ -26,4 +26,13 @@ class AlarmAdmin(ReadOnly):
 
     list_display = ("parent_mlalgorithm", "kind", "labelled", "accuracy", "of_labels", "created_at")
     list_filter = ("kind",)
+    list_select_related = ("parent_mlalgorithm",)
+
+
+@admin.register(DriftTest)
+class DriftTestAdmin(ReadOnly):
+    """Whether what algorithms were asked looked like their reference."""
+
+    list_display = ("parent_mlalgorithm", "from_at", "to_at", "rows", "tested", "is_alarm", "created_at")
+    list_filter = ("is_alarm",)
     list_select_related = ("parent_mlalgorithm",)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from django.db import transaction
 
 from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.apps.monitoring import notices
 from ml_pipeline.apps.monitoring.models import Alarm, Detector
 from ml_pipeline.apps.monitoring.subjects import Subject
 from ml_pipeline.stats.detectors import MARGIN, AccuracyWatch, Change
@@ -54,7 +55,7 @@ def write(changed: Iterable[Watched]) -> None:
             Detector.objects.create(parent_mlalgorithm_id=one.algorithm_id, **changes)
         else:
             Detector.objects.filter(pk=one.pk).update(**changes)
-        Alarm.objects.bulk_create(
+        alarms = [
             Alarm(
                 parent_mlalgorithm_id=one.algorithm_id,
                 kind=DROP if change.is_drop else RECOVERY,
@@ -64,7 +65,9 @@ def write(changed: Iterable[Watched]) -> None:
                 created_at=DatabaseNow(),
             )
             for change in one.changes
-        )
+        ]
+        Alarm.objects.bulk_create(alarms)
+        notices.of_accuracy(alarms)
 
 
 def _is_watched(subject: Subject) -> bool:

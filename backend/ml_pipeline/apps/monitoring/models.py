@@ -115,3 +115,31 @@ class Alarm(models.Model):
 
     def __str__(self) -> str:
         return f"{self.parent_mlalgorithm_id}: {self.kind} after {self.labelled}"
+
+
+class DriftTest(models.Model):
+    """A test of one algorithm's inputs and scores in a run of whole hours against its reference (see `drifts`).
+
+    There is one of a run, whatever comes late. `rows` are those it had, `tested` the features and scores that were
+    judged, `result` what was found, as JSON.
+    """
+
+    TEAM_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_mlalgorithm__parent_endpoint"
+
+    parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, related_name="drift_tests")
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField()
+    rows = models.BigIntegerField()
+    tested = models.IntegerField()
+    is_alarm = models.BooleanField()
+    result = models.TextField()
+    created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("parent_mlalgorithm", "from_at"), name="monitoring_drift_test"),)
+
+    def __str__(self) -> str:
+        return f"{self.parent_mlalgorithm_id}: {self.from_at} to {self.to_at}"

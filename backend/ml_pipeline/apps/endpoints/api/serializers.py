@@ -68,6 +68,12 @@ class EndpointSerializer(RefusesUnknownFields, serializers.ModelSerializer[Endpo
                 "maximum": 1,
                 "description": "The fraction of requests whose inputs the log keeps.",
             },
+            "slices": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1, "maxLength": input_rules.MAX_FIELD_NAME},
+                "maxItems": input_rules.MAX_SLICES,
+                "description": "Features by whose values live performance is shown.",
+            },
         },
         "additionalProperties": False,
     }

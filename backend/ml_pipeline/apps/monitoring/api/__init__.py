@@ -1,0 +1,1 @@
+"""The REST API of monitoring: live performance and drift."""

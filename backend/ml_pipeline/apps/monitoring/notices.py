@@ -1,0 +1,51 @@
+"""Notices: what monitoring found, as events of the audit, each once: in the transaction that records the finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from ml_pipeline.apps.endpoints import changes
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
+from ml_pipeline.apps.monitoring.models import Alarm, DriftTest
+
+ACTOR: Final = "monitoring"
+ACTIONS: Final = {"drop": "accuracy.dropped", "recovery": "accuracy.recovered"}
+DRIFT: Final = "drift.found"
+
+
+def of_accuracy(alarms: Iterable[Alarm]) -> None:
+    """`accuracy.dropped` and `accuracy.recovered`."""
+    for one in alarms:
+        algorithm = _algorithm(one.parent_mlalgorithm_id)
+        metrics = (algorithm.reference_profile or {}).get("metrics") or {}
+        _record(
+            ACTIONS[one.kind],
+            algorithm,
+            accuracy=one.accuracy,
+            of_labels=one.of_labels,
+            labelled=one.labelled,
+            reference_accuracy=metrics.get("accuracy"),
+        )
+
+
+def of_drift(test: DriftTest, drifted: Iterable[dict[str, Any]], change: dict[str, Any] | None) -> None:
+    """`drift.found`: what has drifted, and by how much accuracy is expected to change, None where that is not known."""
+    named = [{name: one[name] for name in ("name", "psi", "excess", "words")} for one in drifted]
+    about: dict[str, Any] = {"from": _stamp(test.from_at), "to": _stamp(test.to_at), "rows": test.rows}
+    algorithm = _algorithm(test.parent_mlalgorithm_id)
+    _record(DRIFT, algorithm, **about, drifted=named, expected_accuracy_change=change)
+
+
+def _record(action: str, algorithm: MLAlgorithm, **details: Any) -> None:
+    about = {"algorithm": algorithm.name, "version": algorithm.version, **details}
+    changes.record(action, algorithm, algorithm.parent_endpoint, actor=ACTOR, **about)
+
+
+def _algorithm(pk: int) -> MLAlgorithm:
+    return MLAlgorithm.objects.select_related("parent_endpoint").get(pk=pk)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
