@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+from django.db import transaction
 from django.test import Client
 from registered import team
 
@@ -21,7 +22,9 @@ class Asker:
 
     def reply(self, address: str, **query: Any) -> Any:
         """The response."""
-        return self._client.get(f"/api/v1/{address}", {name.rstrip("_"): value for name, value in query.items()})
+        # What is refused rolls back the transaction that it was in.
+        with transaction.atomic():
+            return self._client.get(f"/api/v1/{address}", {name.rstrip("_"): value for name, value in query.items()})
 
     def get(self, address: str, **query: Any) -> Any:
         """What is told; `from_` is `from`."""

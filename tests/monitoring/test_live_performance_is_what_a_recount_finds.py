@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from asked import Asker
-from registered import OPERATOR
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, log_loss, mean_absolute_error, roc_auc_score
 from traffic import BINARY, COLOURS, HOUR, NOON, PRICES, Log, entry, folded, outcome, prediction, row, tell, watched
 
+from ml_pipeline.apps.accounts import teams
 from ml_pipeline.apps.endpoints import endpoints
 from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
 
@@ -111,7 +111,7 @@ def test_the_binary_classifier_is_as_right_as_scikit_learn_says(three: list[MLAl
     for feature in ("job", "member"):
         by_value = chosen.groupby(chosen[feature].astype(object).where(chosen[feature].notna(), None), dropna=False)
         expected = {
-            (None if value is None or value != value else {True: "true", False: "false"}.get(value, value)): (  # noqa: PLR0124
+            (None if value is None or value != value else {True: "true", False: "false"}.get(value, value)): (
                 len(its),
                 accuracy_score(its["value"], its["response"]),
             )
@@ -200,11 +200,8 @@ def test_a_question_that_makes_no_sense_is_refused(query: dict[str, str], status
 
 
 def test_another_teams_endpoint_does_not_exist() -> None:
-    from ml_pipeline.apps.accounts import teams
-
     watched("1")
     rivals = Asker(of=teams.create("rivals", {}, actor="tests"))
     for route in ("metrics", "drift"):
         assert rivals.refusal(f"endpoints/demo/{route}") == (404, "not_found")
         assert Asker("predict").refusal(f"endpoints/demo/{route}") == (403, "forbidden")
-    assert OPERATOR.everywhere
