@@ -1,4 +1,4 @@
-"""The Adult data end to end: rows go through the log and the windows; what was moved is found and named, and no more."""
+"""The Adult data end to end: rows go through the log and the windows; what was moved is found and named, no more."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ml_pipeline import __version__
-from ml_pipeline.cli import abtests, batches, events, predictions, receivers, registry, server
+from ml_pipeline.cli import abtests, batches, events, predictions, receivers, registry, server, status
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
@@ -31,6 +31,7 @@ app.command()(registry.history)
 app.add_typer(abtests.app, name="abtest")
 app.command()(batches.batch)
 app.add_typer(batches.app, name="batches")
+app.command()(status.status)
 app.command()(events.events)
 app.add_typer(receivers.app, name="receivers")
 

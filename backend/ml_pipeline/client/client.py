@@ -11,6 +11,7 @@ from ml_pipeline.client import connection, payloads, uploads
 from ml_pipeline.client.abtests import ABTests
 from ml_pipeline.client.batches import Batches
 from ml_pipeline.client.connection import Connection
+from ml_pipeline.client.monitoring import Monitoring
 from ml_pipeline.client.receivers import Receivers
 from ml_pipeline.errors import AmbiguousAlgorithm, NotFound
 
@@ -19,7 +20,7 @@ REGISTER_TIMEOUT_S = 600.0
 _JSON = {"Content-Type": "application/json"}
 
 
-class Client:
+class Client(Monitoring):
     """A server's REST API. Methods raise Refused, NotReachable or ForeignReply; records are as docs/api.md has them.
 
     No request is repeated by itself: a prediction is logged, and sent twice it would be logged twice. An algorithm is

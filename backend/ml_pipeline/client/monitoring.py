@@ -1,0 +1,112 @@
+"""What of a `Client` asks how algorithms do: live performance, drift, and the state of every endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ml_pipeline.client import connection
+from ml_pipeline.client.abtests import ABTests
+from ml_pipeline.client.connection import Connection
+
+Record: TypeAlias = dict[str, Any]
+Moment: TypeAlias = str | datetime
+SERVED = ("production", "ab_testing")
+
+
+class Monitoring:
+    """Records are as docs/live-performance.md has them; what is raised is as of `Client`."""
+
+    _connection: Connection
+    abtests: ABTests
+
+    def metrics(
+        self,
+        endpoint: str,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        version: str | None = None,
+        algorithm: str | None = None,
+        by: str | None = None,
+        slices: Iterable[str] | None = None,
+    ) -> Record:
+        """Live performance of the endpoint's algorithms, by default in the last 24 hours; `by` is hour or day."""
+        query = _query(since, until, version=version, algorithm=algorithm, by=by)
+        if slices is not None:
+            query["slices"] = ",".join(slices)
+        return self._told(endpoint, "metrics", query)
+
+    def drift(
+        self,
+        endpoint: str,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        version: str | None = None,
+        algorithm: str | None = None,
+        limit: int | None = None,
+    ) -> Record:
+        """The tests of closed windows, newest first, at most `limit`; with a time, a test of that range made now."""
+        query = _query(since, until, version=version, algorithm=algorithm)
+        if limit is not None:
+            query["limit"] = str(limit)
+        return self._told(endpoint, "drift", query)
+
+    def status(self, endpoint: str | None = None) -> list[Record]:
+        """How each endpoint is, or that one: `ready`, its running `abtest`, and its `algorithms`, those that serve and
+        those with requests in the last 24 hours, each with its metrics, its last test of drift and its alarm."""
+        readiness = self._connection.ask("GET", "/readyz", answers=(503,)).value
+        if endpoint is None:
+            names = [one["name"] for one in self._connection.pages(connection.path("endpoints"), {})]
+        else:
+            names = [endpoint]
+        return [self._status(name, readiness) for name in sorted(names)]
+
+    def _status(self, name: str, readiness: Record) -> Record:
+        metrics, drift = self.metrics(name), self.drift(name)
+        active = {one["id"]: one for one in metrics["algorithms"]}
+        tested = {one["parent_mlalgorithm"]: one for one in reversed(drift["tests"])}
+        waiting = {one["id"]: one for one in drift["algorithms"]}
+        loaded = {one["id"]: one for one in readiness["algorithms"]}
+        listed = self._connection.pages(connection.path("mlalgorithms"), {"endpoint": name})
+        algorithms = [
+            {
+                "id": one["id"],
+                "algorithm": one["name"],
+                "version": one["version"],
+                "status": one["current_status"],
+                "state": loaded.get(one["id"], {}).get("state"),
+                "metrics": active.get(one["id"]),
+                "drift": tested.get(one["id"]),
+                "gathering": waiting.get(one["id"], {}).get("gathering"),
+                "is_comparable": not waiting.get(one["id"], {}).get("unavailable"),
+            }
+            for one in listed
+            if one["current_status"] in SERVED or one["id"] in active
+        ]
+        served = [one for one in algorithms if one["status"] in SERVED]
+        return {
+            "endpoint": name,
+            "ready": bool(readiness["ready"] and served and all(one["state"] == "ready" for one in served)),
+            "folded": metrics["folded"],
+            "abtest": self._running(name),
+            "algorithms": sorted(algorithms, key=lambda one: one["status"] not in SERVED),
+        }
+
+    def _running(self, endpoint: str) -> Record | None:
+        for one in self.abtests.all(endpoint, limit=1, state="running"):
+            test = self.abtests.get(one["id"])
+            return {"id": test["id"], "title": test["title"], "trouble": test["standing"]["trouble"]}
+        return None
+
+    def _told(self, endpoint: str, route: str, query: dict[str, str]) -> Record:
+        value: Record = self._connection.ask("GET", connection.path("endpoints", endpoint, route), params=query).value
+        return value
+
+
+def _query(since: Moment | None, until: Moment | None, **given: str | None) -> dict[str, str]:
+    moments = {"from": since, "to": until}
+    stamps = {name: one.isoformat() if isinstance(one, datetime) else one for name, one in moments.items()}
+    return {name: value for name, value in {**stamps, **given}.items() if value is not None}

@@ -1,0 +1,106 @@
+"""What it takes to answer `GET endpoints/{name}/metrics` over 90 days whole: everything but the network.
+
+    python benchmarks/live_performance.py [--rows 60000] [--home FOLDER] [--json]
+
+Logs and folds so many Adult requests of three algorithms as `folding.py` does, gives every hour, day and week of 90
+days the fullest totals that came of it, and asks for the whole reply with slices by sex and race in this very process:
+authentication, reading, figures and JSON. The time does not depend on the number of rows, only on that of the windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import folding
+import turns
+from turns import Home
+
+READINGS = 30
+SERIES = {"reply": {}, "by_day": {"by": "day"}, "one_algorithm": {"algorithm": "random_forest"}}
+
+
+def main() -> None:
+    """Makes the home, logs, folds, asks, prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        import django
+
+        django.setup()
+        folding.log(options.rows, 500, 0.3)
+        folding.folded()
+        folding.read()
+        print(json.dumps(asked()))
+        return
+    with tempfile.TemporaryDirectory(prefix="live-performance-") as folder:
+        made = Home(options.home or Path(folder) / "home")
+        if not made.is_complete:
+            made.prepare(turns.trained(Path(folder)))
+        home = made.copy(Path(folder) / "copy")
+        found = json.loads(told_by(home, options.rows))
+    print(json.dumps(found) if options.json else told(found))
+
+
+def told_by(home: Home, rows: int) -> str:
+    """What this program prints in `home`."""
+    import subprocess
+    import sys
+
+    command = [sys.executable, __file__, "--rows", str(rows), "--inside"]
+    done = subprocess.run(
+        command, env=home.environment, cwd=turns.REPOSITORY, check=True, text=True, stdout=subprocess.PIPE
+    )
+    return done.stdout
+
+
+def told(found: dict[str, Any]) -> str:
+    """In words."""
+    return (
+        f"{folding.DAYS} days of {found['algorithms']} algorithms, all figures and slices: "
+        f"{found['reply_ms']:.0f} ms, {found['reply_kb']:.0f} kB; with a series by day {found['by_day_ms']:.0f} ms; "
+        f"of one algorithm {found['one_algorithm_ms']:.0f} ms. Medians of {READINGS}."
+    )
+
+
+def asked() -> dict[str, Any]:
+    """How long the replies take, in milliseconds."""
+    from django.test import Client
+
+    from ml_pipeline.apps.accounts import keys
+    from ml_pipeline.apps.endpoints.models import Endpoint
+
+    _, key = keys.create("benchmark", ["read"], actor="benchmark")
+    client = Client(headers={"Authorization": f"Bearer {key}", "Host": "127.0.0.1"})
+    until = folding.BEGUN - timedelta(hours=11.5)
+    address = f"/api/v1/endpoints/{Endpoint.objects.get().name}/metrics"
+    query = {"from": (until - timedelta(days=folding.DAYS)).isoformat(), "to": until.isoformat(), "slices": "sex,race"}
+    found: dict[str, Any] = {}
+    for name, more in SERIES.items():
+        took = []
+        for _ in range(READINGS):
+            begun = time.perf_counter()
+            reply = client.get(address, {**query, **more})
+            took.append((time.perf_counter() - begun) * 1e3)
+            if reply.status_code != 200:
+                raise RuntimeError(reply.content.decode())
+        found[f"{name}_ms"] = statistics.median(took)
+        if name == "reply":
+            found |= {"algorithms": len(reply.json()["algorithms"]), "reply_kb": len(reply.content) / 1e3}
+    return found
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ml_pipeline.server.settings")
+    main()
