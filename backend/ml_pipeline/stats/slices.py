@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from ml_pipeline.stats import intervals
 from ml_pipeline.stats.intervals import Interval
@@ -119,6 +119,9 @@ def _p_of_shares(n: int, x: int, m: int, y: int) -> float:
     if share in {0.0, 1.0}:
         return 1.0
     if min(n, m) * min(share, 1 - share) < _LEAST_EXPECTED:
+        # Half a second, which most processes never need.
+        from scipy import stats
+
         return float(stats.fisher_exact([[x, n - x], [y, m - y]])[1])
     z = (x / n - y / m) / math.sqrt(share * (1 - share) * (1 / n + 1 / m))
     return float(2 * special.ndtr(-abs(z)))

@@ -76,12 +76,9 @@ def performance(subject: Subject, totals: Totals) -> dict[str, Any] | None:
     return found
 
 
-def headline(subject: Subject, totals: Totals) -> dict[str, Any]:
-    """`accuracy`, or `mae` in regression, and nothing else, quickly."""
-    if subject.is_classifier:
-        whole = totals.whole
-        return {"accuracy": intervals.proportion(whole.get("correct", 0), whole.get("labelled", 0))}
-    return {"mae": None if totals.outcomes is None else totals.outcomes.metrics()["mae"]}
+def quantiles(latencies: Latencies) -> dict[str, float | None]:
+    """The latencies in µs that half, nine in ten and 99 in 100 answers did not exceed."""
+    return {name: latencies.quantile(q) for name, q in QUANTILES.items()}
 
 
 def estimate(subject: Subject, totals: Totals) -> dict[str, Any] | None:
@@ -100,8 +97,7 @@ def _latency(latencies: Latencies | None) -> dict[str, Any] | None:
     # Rows of batch jobs have none.
     if latencies is None or not latencies.count:
         return None
-    quantiles = {name: latencies.quantile(q) for name, q in QUANTILES.items()}
-    return {**quantiles, "mean": latencies.mean, "relative_error": RELATIVE_ERROR}
+    return {**quantiles(latencies), "mean": latencies.mean, "relative_error": RELATIVE_ERROR}
 
 
 def _labels(subject: Subject, counts: Numbers | None) -> list[dict[str, Any]] | None:

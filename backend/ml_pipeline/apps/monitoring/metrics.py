@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
-from ml_pipeline.apps.monitoring import currency, figures, readings, slicing, subjects, watches
+from ml_pipeline.apps.monitoring import courses, currency, figures, readings, slicing, subjects, watches
 from ml_pipeline.apps.monitoring.readings import Range
 from ml_pipeline.apps.monitoring.subjects import Subject
-from ml_pipeline.apps.monitoring.totals import PARTS, Totals
+from ml_pipeline.apps.monitoring.totals import PARTS
 from ml_pipeline.apps.monitoring.windows import DAY, HOUR
 from ml_pipeline.errors import NotFound
 
@@ -79,30 +79,10 @@ def entrants(endpoint: Endpoint, version: str | None = None, name: str | None = 
 
 
 def _series(active: Sequence[Entrant], about: dict[int, Subject], within: Range, hours: int) -> list[dict[str, Any]]:
-    steps = readings.series([one.pk for one in active], within, hours)
     return [
         {
             "begins_at": step.begins_at,
-            "algorithms": [
-                {**one.about, **_step(about[one.pk], step.totals[one.pk])}
-                for one in active
-                if one.pk in step.totals and one.pk in about
-            ],
+            "algorithms": [{**one.about, **step.figures[one.pk]} for one in active if one.pk in step.figures],
         }
-        for step in steps
+        for step in courses.steps(about, within, hours)
     ]
-
-
-def _step(subject: Subject, totals: Totals) -> dict[str, Any]:
-    whole, latencies = totals.whole, totals.latencies
-    estimate = None if totals.estimate is None else totals.estimate.metrics()["accuracy"]
-    return {
-        "requests": whole.get("requests", 0),
-        "errors": whole.get("errors", 0),
-        "latency_us": None
-        if latencies is None
-        else {name: latencies.quantile(q) for name, q in figures.QUANTILES.items()},
-        "labelled": whole.get("labelled", 0),
-        **figures.headline(subject, totals),
-        "estimated_accuracy": estimate,
-    }
