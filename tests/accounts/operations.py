@@ -50,6 +50,8 @@ OPERATIONS = [
     Operation("PATCH", "/endpoints/{endpoint}", "manage", {"owner": "tests"}),
     Operation("DELETE", "/endpoints/{endpoint}", "manage"),
     Operation("GET", "/endpoints/{endpoint}/history", "read"),
+    Operation("GET", "/endpoints/{endpoint}/metrics", "read"),
+    Operation("GET", "/endpoints/{endpoint}/drift", "read"),
     Operation("POST", "/endpoints/{endpoint}/rollback", "manage", {"reason": "tests"}),
     Operation("GET", "/endpoints/{endpoint}/aliases", "read"),
     Operation("GET", "/endpoints/{endpoint}/aliases/{alias}", "read"),

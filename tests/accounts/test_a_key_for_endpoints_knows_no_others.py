@@ -32,6 +32,7 @@ SIBLINGS: dict[str, Any] = {
     "receiver": 7_500_008,
     "delivery": "07500009-0000-4000-8000-000000000000",
     "delivery_id": 7_500_010,
+    "window": 7_500_011,
 }
 # A key knows no team's people and no keys, and these are not what is asked about here.
 NAMES: dict[str, Any] = {"team": "nobody", "username": "nobody", "key": 8_000_004}
@@ -177,6 +178,8 @@ def test_what_is_its_own_is_worked_as_ever(bound: Actor) -> None:
         "endpoints/income_classifier",
         "endpoints/income_classifier/history",
         "endpoints/income_classifier/aliases",
+        "endpoints/income_classifier/metrics",
+        "endpoints/income_classifier/drift",
         "mlalgorithms/1",
         "mlalgorithmstatuses/1",
         f"mlrequests/{request_id}",

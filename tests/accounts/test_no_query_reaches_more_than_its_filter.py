@@ -65,7 +65,8 @@ def listings(client: httpx.Client) -> list[Listing]:
     }
     found = []
     for one in OPERATIONS:
-        if one.method != "GET":
+        # Drift is an object with a list in it; tests/monitoring ask about that.
+        if one.method != "GET" or one.path.endswith("/drift"):
             continue
         operation = described["/api/v1" + re.sub(r"\{[^}]*\}", "*", one.path)]
         takes = {each["name"]: each["schema"] for each in operation.get("parameters", []) if each["in"] == "query"}

@@ -162,6 +162,7 @@ def test_the_admin_shows_nothing_of_theirs(actors: list[Actor]) -> None:
         "batches/feedbackfile": ("feedback_file", "read"),
         "monitoring/window": ("window", "read"),
         "monitoring/alarm": ("window", "read"),
+        "monitoring/drifttest": ("window", "read"),
         "events/event": ("key", "admin"),
         "events/receiver": ("receiver", "admin"),
         "events/delivery": ("delivery_id", "admin"),

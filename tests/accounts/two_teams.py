@@ -96,7 +96,7 @@ from ml_pipeline.apps.batches.models import BatchJob, FeedbackFile
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.apps.events.models import Delivery, Receiver
-from ml_pipeline.apps.monitoring.models import Alarm, Window
+from ml_pipeline.apps.monitoring.models import Alarm, DriftTest, Window
 from ml_pipeline.stats.courses import Course
 from ml_pipeline.stats.plans import Plan
 
@@ -141,8 +141,14 @@ def told(names, endpoint, word, actor):
 
 def folded(pk, algorithm, word):
     of_this = {{"pk": pk, "parent_mlalgorithm": algorithm}}
-    texts = dict.fromkeys(("traffic", "performance", "features", "slices"), word)
-    Window.objects.create(**of_this, hours=1, begins_at=timezone.now(), **texts)
+    now = timezone.now()
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    texts = {{"traffic": json.dumps({{"errors": {{word: 1}}, "latencies": None}}), "performance": "{{}}",
+             "features": json.dumps({{"features": {{}}, "scores": None, "labels": None}}), "slices": "{{}}"}}
+    Window.objects.create(**of_this, hours=1, begins_at=hour, requests=1, errors=1, **texts)
+    DriftTest.objects.create(
+        **of_this, from_at=hour, to_at=now, rows=500, tested=0, is_alarm=False, created_at=now,
+        result=json.dumps({{"features": [], "score": None, "untested": [word], "estimate": None}}))
     Alarm.objects.create(**of_this, kind="drop", labelled=1, accuracy=0.5, of_labels=1, created_at=timezone.now())
 
 def filled(names, team, word, actor):

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 from asked import Asker
+from homes import REPOSITORY
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, log_loss, mean_absolute_error, roc_auc_score
 from traffic import BINARY, COLOURS, HOUR, NOON, PRICES, Log, entry, folded, outcome, prediction, row, tell, watched
 
 from ml_pipeline.apps.accounts import teams
 from ml_pipeline.apps.endpoints import endpoints
 from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
+
+sys.path.append(str(REPOSITORY / "tests" / "accounts"))
+
+from hostile_queries import VALUES
 
 pytestmark = pytest.mark.django_db
 RANGE: dict[str, Any] = {"from_": "2026-03-04T12:00:00Z", "to": "2026-03-04T20:00:00Z"}
@@ -205,3 +212,13 @@ def test_another_teams_endpoint_does_not_exist() -> None:
     for route in ("metrics", "drift"):
         assert rivals.refusal(f"endpoints/demo/{route}") == (404, "not_found")
         assert Asker("predict").refusal(f"endpoints/demo/{route}") == (403, "forbidden")
+
+
+@pytest.mark.parametrize("route", ["metrics", "drift"])
+def test_whatever_strangers_write_into_a_query_is_refused_or_finds_nothing(route: str) -> None:
+    watched("1")
+    asker = Asker()
+    for name in ("from_", "version", "slices", "before"):
+        for payload in VALUES:
+            reply = asker.reply(f"endpoints/demo/{route}", **{name: unquote(payload, errors="replace")})
+            assert reply.status_code in (200, 400, 404, 422), (name, payload, reply.status_code)

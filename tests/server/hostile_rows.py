@@ -93,7 +93,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, FeedbackFile
     from ml_pipeline.apps.endpoints import models
     from ml_pipeline.apps.events.models import Delivery, Event, Receiver
-    from ml_pipeline.apps.monitoring.models import Alarm, Window
+    from ml_pipeline.apps.monitoring.models import Alarm, DriftTest, Window
 
     now, digest = timezone.now(), f"{number:064x}"
     real = models.MLAlgorithm.objects.get(name="decision_tree")
@@ -140,7 +140,19 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     receiver = fill(Receiver(team_id=team.pk, created_at=now, kind="webhook"), texts)
     delivery = Delivery(receiver_id=receiver.pk, event_id=event.pk, created_at=now, asked_at=now, state="failed")
     fill(delivery, texts, uid=UUID(int=number))
-    window = fill(Window(parent_mlalgorithm=algorithm, hours=1, begins_at=now), texts)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    totals = {
+        "traffic": json.dumps({"errors": {ALL: 1}, "latencies": None}),
+        "performance": "{}",
+        "features": json.dumps({"features": {ALL: [1]}, "scores": None, "labels": None}),
+        "slices": "{}",
+    }
+    window = fill(Window(parent_mlalgorithm=algorithm, hours=1, begins_at=hour, requests=1), texts, **totals)
+    one = {"name": ALL, "rows": 1, "psi": 0.0, "excess": 0.0, "is_drifted": True, "words": ALL}
+    drift = DriftTest(parent_mlalgorithm=algorithm, from_at=hour, to_at=now, rows=1, tested=1, is_alarm=True)
+    drift.created_at = now
+    result = json.dumps({"features": [one], "score": None, "untested": [ALL], "estimate": None})
+    fill(drift, texts, result=result)
     alarm = Alarm(parent_mlalgorithm=algorithm, labelled=1, accuracy=0.5, of_labels=1, created_at=now)
     fill(alarm, texts)
     # What the first page of the admin lists as the latest.
@@ -150,7 +162,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     entry.object_repr = ALL[:200]
     entry.save()
     made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch, file)
-    made = (*made, receiver, delivery, window, alarm)
+    made = (*made, receiver, delivery, window, alarm, drift)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -43,6 +44,21 @@ class Gathering(NamedTuple):
 
     begin: int
     rows: int
+
+
+class _Looks:
+    # When this process last saw that there was nothing to do; on the monotonic clock.
+    idle_at = -math.inf
+
+
+def has_work() -> bool:
+    """Whether a window may have rows enough; where none had it is not looked at again for LOOK_S."""
+    if time.monotonic() - _Looks.idle_at < LOOK_S:
+        return False
+    if _candidates(_over()):
+        return True
+    _Looks.idle_at = time.monotonic()
+    return False
 
 
 def work(lease: Lease) -> float | None:

@@ -16,7 +16,7 @@ from ml_pipeline.apps.endpoints.input_rules import MAX_SLICES
 from ml_pipeline.apps.monitoring.metrics import STEPS
 from ml_pipeline.apps.monitoring.readings import Range
 from ml_pipeline.errors import Complaint, InvalidInput
-from ml_pipeline.rest import moments
+from ml_pipeline.rest import lists, moments
 
 # What is asked about unless the query says, and at most; steps of a series.
 DEFAULT_HOURS = 24
@@ -44,6 +44,17 @@ SLICES = OpenApiParameter(
     "slices",
     OpenApiTypes.STR,
     description=f"Up to {MAX_SLICES} features, separated by commas; by default those of the endpoint's settings.",
+)
+
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": lists.MAX_LIMIT, "default": lists.DEFAULT_LIMIT},
+    description="Tests a page.",
+)
+BEFORE = OpenApiParameter(
+    "before",
+    {"type": "string", "pattern": lists.ID_PATTERN},
+    description="Tests older than this id; the `Link` header holds the next page's address.",
 )
 
 

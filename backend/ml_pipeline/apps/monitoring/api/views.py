@@ -63,7 +63,10 @@ class EndpointDrift(SeesOwn, generics.GenericAPIView[DriftTest]):
     scopes = {"GET": "read"}
 
     @extend_schema(
-        parameters=[questions.FROM, questions.TO, questions.VERSION, questions.ALGORITHM],
+        parameters=[
+            *(questions.FROM, questions.TO, questions.VERSION, questions.ALGORITHM),
+            *(questions.LIMIT, questions.BEFORE),
+        ],
         responses=PolymorphicProxySerializer(
             component_name="Drift",
             serializers=[DriftSerializer, RangeDriftSerializer],
