@@ -78,6 +78,7 @@ LONG = (
     "tests/ml/test_a_compiled_classifier_answers_as_the_notebook",
     "tests/ml/test_a_costly_onnx_model_is_served_apart",
     "tests/ml/test_compiled_models_keep_names_types_and_tasks",
+    "tests/monitoring/test_every_database_tells_the_same",
     "tests/monitoring/test_killed_and_sleeping_workers_",
     "tests/monitoring/test_what_is_committed_late_",
     "tests/predictions/test_a_bundle_that_was_altered_serves_nothing",

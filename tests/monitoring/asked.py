@@ -18,7 +18,9 @@ class Asker:
 
     def __init__(self, *scopes: str, of: Team | None = None) -> None:
         _, key = keys.create(f"asker-{uuid4().hex}", list(scopes or ("read",)), actor="tests", team=of or team())
-        self._client = Client(headers={"Authorization": f"Bearer {key}", "Accept": "application/json"})
+        self._client = Client(
+            headers={"Authorization": f"Bearer {key}", "Accept": "application/json", "Host": "127.0.0.1"}
+        )
 
     def reply(self, address: str, **query: Any) -> Any:
         """The response."""
