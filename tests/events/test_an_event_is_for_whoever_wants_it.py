@@ -31,7 +31,7 @@ def of(event: Event) -> set[int]:
     [
         (["abtest.ended"], {"abtest.ended"}),
         (["abtest.*"], {"abtest.started", "abtest.withdrawn", "abtest.ended"}),
-        (["batch.failed", "alert.*"], {"batch.failed", "alert.opened", "alert.recovered"}),
+        (["batch.failed", "accuracy.*"], {"batch.failed", "accuracy.dropped", "accuracy.recovered"}),
         (["*"], set(catalogue.ACTIONS)),
     ],
 )

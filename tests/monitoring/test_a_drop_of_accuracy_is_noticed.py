@@ -7,13 +7,13 @@ import random
 
 import numpy as np
 import pytest
-from ml_pipeline.stats.detectors import AccuracyWatch
 from traffic import COLOURS, HOUR, NOON, PRICES, Log, entry, folded, prediction, tell, watched
 
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.monitoring import folding
 from ml_pipeline.apps.monitoring.models import Alarm, Detector
 from ml_pipeline.apps.predictions.writers import Entry
+from ml_pipeline.stats.detectors import AccuracyWatch
 
 pytestmark = pytest.mark.django_db
 
