@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 # By how much accuracy may be below the reference's.
 MARGIN = 0.001
-# A. With 10⁶ the bound above is 2 % in 20,000 labels, and 1.7 % of simulated runs at 0.85 gave an alarm.
+# A. It bounds false alarms in 20,000 labels by 1.4 %; of simulated runs at 0.85 some 0.7 % gave one.
 BOUND = 1.5e6
 # What R begins with (as in the SR-r procedure of Tartakovsky, Moustakides & Polunchenko 2011): a drop at the first
 # label is found as soon as a later one, which costs as much of the bound above as 500 labels do.
@@ -132,8 +132,8 @@ class _Detector:
 class AccuracyDrop(_Detector):
     """Whether accuracy has fallen below the reference's less a margin.
 
-    With the defaults, at a true accuracy of the reference's: an alarm in 20,000 labels in 0.8 % of runs (0.6 to 0.95;
-    fewer above). From 0.85, a drop to 0.75 is found after 294 labels on average, one to 0.80 after 1,000.
+    With the defaults, at a true accuracy of the reference's: an alarm in 20,000 labels in 0.6 to 1.1 % of simulated runs
+    (0.6 to 0.95; fewer above). From 0.85, a drop to 0.75 is found after 293 labels on average, one to 0.80 after 1,000.
     """
 
     _is_drop = True
