@@ -132,7 +132,7 @@ class _Detector:
 class AccuracyDrop(_Detector):
     """Whether accuracy has fallen below the reference's less a margin.
 
-    With the defaults, at a true accuracy of the reference's: an alarm in 20,000 labels in 0.6 to 1.1 % of simulated runs
+    With the defaults, at a true accuracy of the reference's: an alarm in 20,000 labels in 0.6 to 1.1 % of runs
     (0.6 to 0.95; fewer above). From 0.85, a drop to 0.75 is found after 293 labels on average, one to 0.80 after 1,000.
     """
 
