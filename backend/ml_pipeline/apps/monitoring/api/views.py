@@ -68,7 +68,7 @@ class EndpointDrift(SeesOwn, generics.GenericAPIView[DriftTest]):
             *(questions.LIMIT, questions.BEFORE),
         ],
         responses=PolymorphicProxySerializer(
-            component_name="Drift",
+            component_name="EndpointDrift",
             serializers=[DriftSerializer, RangeDriftSerializer],
             resource_type_field_name=None,
             many=False,
