@@ -167,6 +167,8 @@ def test_tests_are_a_list_of_pages() -> None:
     last = first.json()["tests"][-1]["id"]
     assert [one["id"] < last for one in asker.get("endpoints/demo/drift", before=last)["tests"]] == [True] * 3
     assert asker.refusal("endpoints/demo/drift", limit=0) == (422, "invalid_input")
+    # A range has no pages.
+    assert asker.refusal("endpoints/demo/drift", from_="2026-03-04", limit=2) == (400, "unknown_parameter")
 
 
 def test_a_worker_that_lost_its_lease_tests_nothing_and_two_test_once() -> None:

@@ -76,9 +76,11 @@ class EndpointDrift(SeesOwn, generics.GenericAPIView[DriftTest]):
     )
     def get(self, request: Request, name: str) -> Response:
         """The tests of closed windows, newest first; with `from` or `to` a test of that range, made now."""
-        refuse_unknown(request, {"from", "to", "version", "algorithm", "limit", "before"})
+        of_range = bool({"from", "to"} & set(request.query_params))
+        # A range has one test an algorithm, and no pages.
+        refuse_unknown(request, {"from", "to", "version", "algorithm"} | (set() if of_range else {"limit", "before"}))
         endpoint = endpoints.named(name, grant_of(request))
-        if {"from", "to"} & set(request.query_params):
+        if of_range:
             within = questions.within(request)
             return Response(_tested(endpoint, _chosen(request, endpoint), within))
         chosen = _chosen(request, endpoint)
