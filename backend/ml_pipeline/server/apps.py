@@ -11,8 +11,8 @@ class ServerConfig(AppConfig):
     label = "server"
 
     def ready(self) -> None:
-        """Lets OpenAPI know how keys are sent, and a MySQL database how text compares."""
-        from ml_pipeline.server import mysql, schema  # noqa: F401
+        """Lets a MySQL database know how text compares."""
+        from ml_pipeline.server import mysql
 
         # Sent once an app before all migrations; one app is enough.
         pre_migrate.connect(mysql.prepare, sender=apps.get_app_config("events"), dispatch_uid="server.mysql")

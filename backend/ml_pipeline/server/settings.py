@@ -65,7 +65,8 @@ INSTALLED_APPS = [
     "ml_pipeline.apps.accounts",
     "ml_pipeline.apps.events",
     "ml_pipeline.apps.jobs",
-    "django.contrib.admin",
+    # Its pages are found with the other routes, where there are any: commands start without.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

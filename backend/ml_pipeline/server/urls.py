@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from ml_pipeline import errors
 from ml_pipeline.rest import exceptions
-from ml_pipeline.server import session_urls
+from ml_pipeline.server import schema, session_urls  # noqa: F401  (how keys are sent is in the schema)
 
 
 class ApiRoot(APIView):
@@ -55,6 +55,7 @@ class Docs(SpectacularSwaggerSplitView):
         return exceptions.page(exceptions.translated(exc, {"view": self}) or exc)
 
 
+admin.autodiscover()
 admin.site.site_header = admin.site.site_title = "ML_Pipeline"
 admin.site.index_title = "Registry and log"
 

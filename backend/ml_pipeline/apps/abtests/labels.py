@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ml_pipeline.apps.abtests import tests
+from ml_pipeline.apps.abtests.apps import COUNTING
 from ml_pipeline.apps.abtests.models import ABTest, State, UncountedLabel
 from ml_pipeline.apps.endpoints.hooks import Learnt
 from ml_pipeline.apps.jobs import jobs
@@ -16,9 +16,9 @@ def put_aside(learnt: Sequence[Learnt]) -> None:
     # First, as in counting: who has the job's row takes labels' away, and on MySQL waits for those not committed yet.
     over = set(ABTest.objects.filter(pk__in=ids, state=State.FINISHED).values_list("pk", flat=True))
     # Of one that runs whatever kept it from being counted may be mended by now.
-    given_up = {int(one) for one in jobs.given_up(tests.COUNTING, map(str, ids))}
+    given_up = {int(one) for one in jobs.given_up(COUNTING, map(str, ids))}
     for test_id in sorted(over | given_up):
-        jobs.ask(tests.COUNTING, str(test_id))
+        jobs.ask(COUNTING, str(test_id))
     UncountedLabel.objects.bulk_create([UncountedLabel(**one._asdict()) for one in learnt], batch_size=500)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ml_pipeline.apps.abtests import outlook, standings, tests
+from ml_pipeline.apps.abtests import outlook, standings
+from ml_pipeline.apps.abtests.apps import COUNTING
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.abtests.tallies import Tally
 from ml_pipeline.apps.jobs import jobs
@@ -20,7 +21,7 @@ def standing(test: ABTest) -> dict[str, Any]:
     tally = standings.tally_of(test)
     elapsed_s = max(((test.ended_at or standings.now(test)) - test.created_at).total_seconds(), 0.0)
     totals, decision = tally.course.totals(elapsed_s), tally.course.decision(elapsed_s)
-    trouble = jobs.trouble(tests.COUNTING, str(test.pk))
+    trouble = jobs.trouble(COUNTING, str(test.pk))
     return {
         "elapsed_s": elapsed_s,
         "units": list(totals.units),

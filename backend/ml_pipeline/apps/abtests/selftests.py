@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from ml_pipeline.apps.abtests import standings
+from ml_pipeline.apps.abtests.apps import REPLAYING
 from ml_pipeline.apps.abtests.models import ABTest, SelfTest, Unit
 from ml_pipeline.apps.abtests.terms import Terms
 from ml_pipeline.apps.jobs import jobs
@@ -23,8 +24,6 @@ from ml_pipeline.apps.jobs.models import State as JobState
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput, Overloaded
 from ml_pipeline.stats import selftest
 
-# The kind of the jobs that replay; one a test, its subject the test's id.
-REPLAYING = "selftest"
 # The first labels of a test are replayed, so many at most; and so many in all replays together.
 MOST_LABELS, MOST_REPLAYED = 20_000, 4_000_000
 # Under way at once, of all tests: most of a worker's threads remain for counting.

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ml_pipeline.apps.abtests import terms
+from ml_pipeline.apps.abtests.apps import COUNTING
 from ml_pipeline.apps.abtests.models import ABTest, Arm
 from ml_pipeline.apps.endpoints import changes, endpoints, statuses
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus
@@ -20,8 +21,6 @@ from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.errors import Complaint, Conflict, InvalidInput
 from ml_pipeline.stats.courses import Course
 
-# The kind of the jobs that count; one a test, its subject the test's id.
-COUNTING = "abtest"
 MOST_ARMS = 10
 
 
