@@ -15,7 +15,7 @@ from observers import Observer
 from servers import Server, worker
 
 # Endpoints on which tests go on at once, and how many on each, one after the other: all of them, or with the others.
-ENDPOINTS, EACH, FEWER = 12, 25, 8
+ENDPOINTS, EACH, FEWER = 12, 25, 4
 EQUAL, BETTER = (0.8, 0.8), (0.7, 0.9)
 
 
