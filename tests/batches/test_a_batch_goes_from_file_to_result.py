@@ -15,7 +15,7 @@ def test_whoever_waits_is_told_of_the_end(working: Server, output: str) -> None:
     lines = sent.people(300).splitlines(keepends=True)
     lines[7] = b"-" + lines[7]
     lines[9] = b"1,2,3\n"
-    reply = sent.post(working, b"".join(lines), wait="40", output=output, probabilities="true")
+    reply = sent.post(working, b"".join(lines), wait="60", output=output, probabilities="true")
     assert reply.status_code == 200, reply.text
     job = reply.json()
     assert (job["state"], job["error"], job["remaining_s"]) == ("succeeded", "", None)
@@ -37,7 +37,7 @@ def test_whoever_waits_is_told_of_the_end(working: Server, output: str) -> None:
 
 def test_a_file_that_is_wrong_further_down_fails(working: Server) -> None:
     content = sent.people(3) + b'"never closed' + b"x\n" * 700_000
-    job = sent.post(working, content, wait="40").json()
+    job = sent.post(working, content, wait="60").json()
     assert job["state"] == "failed"
     assert "quote" in job["error"] or "1,000,000" in job["error"]
     with working.client("read") as client:
@@ -49,7 +49,7 @@ def test_a_file_that_is_wrong_further_down_fails(working: Server) -> None:
 
 
 def test_parquet_that_is_none_fails_in_the_job(working: Server) -> None:
-    job = sent.post(working, b"PAR1" + b"x" * 100, wait="40").json()
+    job = sent.post(working, b"PAR1" + b"x" * 100, wait="60").json()
     assert (job["state"], job["input_format"]) == ("failed", "parquet")
     assert job["error"]
 
@@ -59,7 +59,7 @@ def test_a_declared_encoding_is_read(working: Server, encoding: str) -> None:
     text = sent.people(3).decode().replace("\r\n", "\n")
     header, _, rows = text.partition("\n")
     noted = f"{header},note\n" + "".join(f"{row},größe\n" for row in rows.splitlines())
-    job = sent.post(working, noted.encode(encoding), wait="40", encoding=encoding).json()
+    job = sent.post(working, noted.encode(encoding), wait="60", encoding=encoding).json()
     assert (job["state"], job["rows_done"], job["rows_rejected"]) == ("succeeded", 3, 0)
     with working.client("read") as client:
         assert "größe" in client.get(job["links"]["result"]).content.decode()

@@ -17,7 +17,7 @@ import msgspec
 from django.conf import settings
 from django.core.files.base import ContentFile
 
-from ml_pipeline.apps.batches import files, publication, removal, sources, states, turns
+from ml_pipeline.apps.batches import batches, files, publication, removal, sources, states, turns
 from ml_pipeline.apps.batches.ahead import Ahead
 from ml_pipeline.apps.batches.engines import engine
 from ml_pipeline.apps.batches.models import OVER, BatchJob
@@ -38,8 +38,8 @@ MOST_ATTEMPTS = 5
 DEADLINE_S = 600.0
 # Chunks that are scored and wait to be recorded, beside those that the pipeline has.
 AHEAD = 1
-# Whoever predicts online comes first.
-NICE = 19
+# Whoever predicts online comes first; but for a short file somebody waits.
+NICE, SHORT_NICE = 19, 5
 
 
 def work(lease: Lease) -> float | None:
@@ -99,7 +99,8 @@ def _score(lease: Lease, job: BatchJob, source: Source) -> None:
     if not cuts:
         return
     recorder, token = Recorder(lease, job), uuid4().hex
-    with Ahead(partial(_scored, _terms(job, source), source, cuts), AHEAD) as results:
+    nice = SHORT_NICE if lease.kind == batches.SHORT else NICE
+    with Ahead(partial(_scored, _terms(job, source), source, cuts, nice), AHEAD) as results:
         for cut, scored in results:
             states.go_on(lease)
             _save(job, cut, scored, token)
@@ -113,8 +114,8 @@ def _score(lease: Lease, job: BatchJob, source: Source) -> None:
                 raise
 
 
-def _scored(terms: Terms, source: Source, cuts: list[Cut]) -> Generator[tuple[Cut, Scored]]:
-    allowed = Limits(memory_bytes=settings.CHILD_MEMORY_BYTES, cpu_s=None, file_bytes=0, nice=NICE)
+def _scored(terms: Terms, source: Source, cuts: list[Cut], nice: int) -> Generator[tuple[Cut, Scored]]:
+    allowed = Limits(memory_bytes=settings.CHILD_MEMORY_BYTES, cpu_s=None, file_bytes=0, nice=nice)
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     score = engine.chosen(settings.RAY_ADDRESS, processes=processes)
     yield from score(terms, source.path, source.contents(cuts), allowed=allowed, deadline_s=DEADLINE_S)
