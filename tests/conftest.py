@@ -98,6 +98,8 @@ LONG = (
     "tests/server/test_slow_clients_",
     "tests/server/test_the_command_line_says_what_is_wrong",
     "tests/stats/test_a_promotion_by_wins_and_losses_is_rarely_false",
+    "tests/stats/test_drift_of_people_is_found_in_the_first_window",
+    "tests/stats/test_false_alarms_are_as_rare_as_promised_",
     "tests/stats/test_known_pitfalls_of_experiments_are_avoided",
     "tests/stats/test_the_band_covers_the_difference_at_all_times",
     "tests/uploads/",

@@ -22,7 +22,7 @@ def first_alarms(
 
     A phase is how many labels come with which accuracy. Alarms before the last phase begin the detector anew.
     """
-    level = reference - detectors.MARGIN
+    level = reference - detectors.margin_of(reference)
     right, wrong = 1 - lambdas(level) * (1 - level), 1 + lambdas(level) * level
     evidence = np.full((4, runs), detectors.HEAD_START)
     found = np.full(runs, -1)

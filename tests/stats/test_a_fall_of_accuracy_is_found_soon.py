@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def labels(seed: int, *phases: tuple[int, float]) -> np.ndarray:
 
 
 def test_it_is_the_recursion_that_it_says() -> None:
-    level = 0.85 - detectors.MARGIN
+    level = 0.85 - detectors.margin_of(0.85)
     evidence, expected = np.full(4, detectors.HEAD_START), None
     rights = labels(1, (800, 0.85), (2_000, 0.75))
     for at, is_right in enumerate(rights):
@@ -47,7 +48,7 @@ def test_a_fall_to_080_is_found_after_a_thousand_labels_on_average() -> None:
     found = streams.first_alarms(np.random.default_rng(3), 0.85, [(5_000, 0.85), (60_000, 0.80)], 1_000)
     print(f"0.85 to 0.80: found after a mean of {found.mean():.0f} labels")
     assert (found >= 0).all()
-    assert found.mean() <= 1_060
+    assert found.mean() <= 1_100
 
 
 def test_without_a_fall_one_run_of_20000_labels_in_a_hundred_gives_an_alarm_at_most() -> None:
@@ -111,8 +112,8 @@ def test_an_alarm_says_about_how_far_accuracy_fell() -> None:
         assert change.is_drop
         assert 0 < change.labels <= change.at + 1
         said.append(change.accuracy)
-    # Chance had its part in each alarm.
-    assert 0.63 < np.mean(said) < 0.71
+    # A little too much: chance has its part in an alarm.
+    assert 0.64 <= np.mean(said) <= 0.7
 
 
 def test_recovery_is_found_and_a_drop_that_lasts_is_not_called_one() -> None:
@@ -125,15 +126,15 @@ def test_recovery_is_found_and_a_drop_that_lasts_is_not_called_one() -> None:
         assert not changes[0].is_drop
         back.append(changes[0].at)
         lasting = AccuracyWatch(0.85)
-        never += len(lasting.observe(labels(200 + seed, (12_000, 0.75)))) > 1
+        never += len(lasting.observe(labels(200 + seed, (12_000, 0.75 if seed % 2 else 0.8)))) > 1
     print(f"recovery to 0.85 from 0.75: found after a mean of {np.mean(back):.0f} labels")
-    assert np.mean(back) < 1_500
+    assert np.mean(back) < 2_000
     assert never == 0
 
 
 def test_a_rise_is_the_mirror_of_a_drop() -> None:
     rights = labels(6, (3_000, 0.7))
-    drop, rise = AccuracyDrop(0.8 + detectors.MARGIN), AccuracyRise(1 - 0.8)
+    drop, rise = AccuracyDrop(0.81, 0.01), AccuracyRise(1 - (0.81 - 0.01))
     at = drop.observe(rights)
     assert at is not None
     assert rise.observe(~rights) == at
@@ -157,7 +158,17 @@ def test_any_reference_has_a_detector(reference: float) -> None:
     assert detector.observe(np.zeros(100_000)) is not None
 
 
-@pytest.mark.parametrize(("reference", "margin"), [(0.0, 0.001), (0.001, 0.001), (1.1, 0.01), (0.5, 0.0)])
-def test_a_reference_that_nothing_can_fall_below_is_refused(reference: float, margin: float) -> None:
+@pytest.mark.parametrize(("reference", "margin"), [(0.0, None), (0.001, 0.001), (1.1, 0.01), (0.5, 0.0)])
+def test_a_reference_that_nothing_can_fall_below_is_refused(reference: float, margin: float | None) -> None:
     with pytest.raises(ValueError, match="margin"):
         AccuracyDrop(reference, margin)
+
+
+def test_a_million_labels_take_some_seconds_at_most() -> None:
+    rights = labels(7, (300_000, 0.87))
+    begun = time.perf_counter()
+    assert AccuracyDrop(0.85).observe(rights) is None
+    speed = len(rights) / (time.perf_counter() - begun)
+    # A million a second on the machine this was written on; others work on it too.
+    print(f"{speed:,.0f} labels a second")
+    assert speed > 100_000
