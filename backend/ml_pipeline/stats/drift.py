@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from ml_pipeline.stats.totals import Counts, Floats
 
@@ -58,6 +57,9 @@ def judged(reference: Sequence[ArrayLike], window: Sequence[ArrayLike]) -> list[
     another category. Where either has no rows, or all rows of both are in one bin, there is no drift: p = 1, PSI = 0.
     ValueError for lengths that differ and for counts below 0.
     """
+    # Half a second, of whoever only serves nothing.
+    from scipy import stats
+
     pairs = [_pair(*pair) for pair in zip(reference, window, strict=True)]
     tests = [_chi2(*pair) for pair in pairs]
     adjusted = stats.false_discovery_control([p for _, p in tests]) if tests else []
@@ -74,6 +76,8 @@ def _pair(reference: ArrayLike, window: ArrayLike) -> tuple[Counts, Counts]:
 
 
 def _chi2(before: Counts, now: Counts) -> tuple[float, float]:
+    from scipy import stats
+
     table = np.stack([before, now])[:, (before > 0) | (now > 0)]
     if table.shape[1] < 2 or not before.any() or not now.any():
         return 0.0, 1.0

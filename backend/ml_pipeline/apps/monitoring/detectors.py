@@ -17,7 +17,7 @@ from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.monitoring import notices
 from ml_pipeline.apps.monitoring.models import Alarm, Detector
 from ml_pipeline.apps.monitoring.subjects import Subject
-from ml_pipeline.stats.detectors import MARGIN, AccuracyWatch, Change
+from ml_pipeline.stats.detectors import AccuracyWatch, Change, margin_of
 
 DROP, RECOVERY = "drop", "recovery"
 
@@ -71,7 +71,7 @@ def write(changed: Iterable[Watched]) -> None:
 
 
 def _is_watched(subject: Subject) -> bool:
-    return subject.accuracy is not None and subject.accuracy > MARGIN
+    return subject.accuracy is not None and subject.accuracy > margin_of(subject.accuracy)
 
 
 def _watched(subject: Subject, rights: npt.NDArray[np.bool_], stored: Detector | None) -> Watched:
