@@ -30,11 +30,15 @@ class Mailbox:
         self.letters: list[Envelope] = []
         self.answer = "250 OK"
         self.recipient = "250 OK"
+        self.farewell = "221 Bye"
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:  # noqa: N802
         if self.recipient.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.recipient
+
+    async def handle_QUIT(self, _: SMTP, __: Session, ___: Envelope) -> str:  # noqa: N802
+        return self.farewell
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802
         self.letters.append(envelope)
@@ -127,6 +131,14 @@ def test_a_server_that_has_no_time_is_tried_again(mailbox: Mailbox) -> None:
     mailbox.answer = "250 OK"
     worker.run(one, 3_600)
     assert states(one) == ["delivered", "delivered"]
+
+
+def test_what_goes_wrong_at_the_farewell_sends_no_letter_twice(mailbox: Mailbox) -> None:
+    mailbox.farewell = "221 " + "x" * 10_000
+    one, _ = receiver(TO, kind=Kind.EMAIL)
+    happen()
+    Worker(Clock()).run(one, 60)
+    assert (states(one), len(mailbox.letters)) == (["delivered"], 1)
 
 
 @pytest.mark.parametrize("part", ["answer", "recipient"])

@@ -38,6 +38,8 @@ def send(address: str, delivery: UUID, payload: Mapping[str, Any]) -> Outcome:
     headers = {"Message-ID": f"<{delivery}@{domain}>", "Auto-Submitted": "auto-generated"}
     letter = EmailMessage(subject(payload), text(payload), sender, [address], connection=connection, headers=headers)
     try:
+        # Opened here it is closed below: what goes wrong at the farewell, of a letter that was taken, is nothing.
+        connection.open()
         letter.send()
     except smtplib.SMTPRecipientsRefused as error:
         return _refused(next((code for code, _ in error.recipients.values()), None))
