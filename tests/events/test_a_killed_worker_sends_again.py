@@ -129,9 +129,10 @@ def test_what_was_being_sent_is_sent_again_and_the_rest_follows(home: Home) -> N
             first.wait()
         killed.set()
         with working(home):
-            wait_until(lambda: subjects(listener)[-1] == str(EVENTS - 1), 120)
+            wait_until(lambda: str(EVENTS - 1) in subjects(listener), 120)
             wait_until(lambda: json.loads(home.python(_STATES)) == ["delivered"] * EVENTS, 120, pause_s=1)
-    assert subjects(listener) == ["0", "1", "2", "2", "3", "4"]
-    second, third = listener.received[2:4]
-    assert (second.headers["webhook-id"], second.body) == (third.headers["webhook-id"], third.body)
+    # In their order; on a machine that is so busy that a lease runs out, others may have come twice as well.
+    assert list(dict.fromkeys(subjects(listener))) == ["0", "1", "2", "3", "4"]
+    first_try, second_try = [one for one in listener.received if json.loads(one.body)["subject"] == "2"][:2]
+    assert (first_try.headers["webhook-id"], first_try.body) == (second_try.headers["webhook-id"], second_try.body)
     home.python(_SWEPT % EVENTS)
