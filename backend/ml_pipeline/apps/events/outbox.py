@@ -75,6 +75,10 @@ def ask_to_sweep() -> None:
 def _ask(receiver_id: int) -> None:
     with transaction.atomic():
         jobs.ask(DELIVERING, str(receiver_id))
+    if jobs.given_up(SWEEPING, ("",)):
+        # It failed too often for a while; nobody else would begin it again.
+        with transaction.atomic():
+            ask_to_sweep()
 
 
 def _payload(event: Event) -> str:
