@@ -11,7 +11,7 @@ import verified
 from listeners import Answer, Listener, Received
 from told import Clock, Worker, happen, leased, receiver, states
 
-from ml_pipeline.apps.events import deliveries, receivers, sweeps
+from ml_pipeline.apps.events import deliveries, receivers, sweeps, webhooks
 from ml_pipeline.apps.events.deliveries import Deliverer
 from ml_pipeline.apps.events.models import Delivery, Event, Receiver
 from ml_pipeline.apps.events.outcomes import Outcome
@@ -178,6 +178,56 @@ def test_a_new_address_is_tried_at_once(listener: Listener) -> None:
     receivers.change(one.pk, {"address": listener.url}, actor="user:ann")
     assert worker.step(one) is None
     assert states(one) == ["delivered"]
+
+
+@pytest.mark.parametrize("status", [410, 503])
+def test_what_the_old_address_answers_late_is_not_held_against_the_new_one(listener: Listener, status: int) -> None:
+    one, _ = receiver("http://127.0.0.1:9/hook")
+    happen()
+
+    def sent_while_it_moved(receiver: Receiver, delivery: Delivery, now: datetime) -> Outcome:
+        if receiver.address == listener.url:
+            return webhooks.judged(200)
+        receivers.change(receiver.pk, {"address": listener.url}, actor="user:ann")
+        return webhooks.judged(status)
+
+    clock = Clock()
+    lease = leased("events.delivery", str(one.pk))
+    Deliverer(sent_while_it_moved, clock=clock).step(lease)
+    one.refresh_from_db()
+    assert (one.is_active, one.failures, states(one)) == (True, 0, ["delivered"])
+
+
+def test_who_says_again_during_an_attempt_makes_its_pause_short(listener: Listener) -> None:
+    one, _ = receiver(listener.url)
+    happen()
+    Receiver.objects.update(failures=9)
+    delivery = Delivery.objects.get()
+
+    def sent_while_somebody_said_again(receiver: Receiver, _: Delivery, now: datetime) -> Outcome:
+        receivers.retry(delivery.pk, actor="user:ann")
+        return webhooks.judged(503)
+
+    again_s = Deliverer(sent_while_somebody_said_again, clock=Clock()).step(leased("events.delivery", str(one.pk)))
+    assert again_s is not None
+    assert again_s < 10
+
+
+def test_all_that_waits_in_vain_is_given_up_however_much_it_is(listener: Listener) -> None:
+    listener.answers = lambda _: Answer(503)
+    one, _ = receiver(listener.url)
+    happen()
+    first = Delivery.objects.get()
+    many = 2 * deliveries.ROWS + 7
+    for delivery in [Delivery(receiver_id=one.pk, event_id=first.event_id, action=told.ACTION) for _ in range(many)]:
+        delivery.created_at = delivery.asked_at = first.asked_at
+        delivery.save()
+    worker = Worker(Clock())
+    worker.clock.advance(timedelta(days=deliveries.TRIED_DAYS, minutes=1).total_seconds())
+    happen(subject="tree 2")
+    Delivery.objects.filter(pk=Delivery.objects.latest("pk").pk).update(asked_at=worker.clock.now)
+    worker.step(one)
+    assert states(one) == ["failed"] * (many + 1) + ["queued"]
 
 
 def test_who_lost_the_lease_writes_nothing(listener: Listener) -> None:

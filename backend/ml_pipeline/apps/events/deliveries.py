@@ -21,6 +21,7 @@ from ml_pipeline.apps.events import letters, receivers, signatures
 from ml_pipeline.apps.events.models import Delivery, DeliveryState, Kind, Receiver, Revision
 from ml_pipeline.apps.events.outcomes import Outcome, Verdict
 from ml_pipeline.apps.events.webhooks import Sender
+from ml_pipeline.apps.jobs import rests
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.leases import Lease
 
@@ -96,13 +97,23 @@ class Deliverer:
             outcome = self._send(receiver, delivery, now)
             with lease.held():
                 self._settle(receiver, delivery, outcome)
+            if outcome.verdict is Verdict.AWAY:
+                self._give_up_old(lease, receiver)
         return 0.0
 
     def _settle(self, receiver: Receiver, delivery: Delivery, outcome: Outcome) -> None:
+        # Before its deliveries: whoever sends one again locks the two in this order.
+        present = Receiver.objects.select_for_update().filter(pk=receiver.pk).first()
+        if present is None:
+            return
         now = self._clock()
         told = {"attempts": F("attempts") + 1, "last_status": outcome.status, "last_error": outcome.error}
         ours = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.QUEUED)
         them = Receiver.objects.filter(pk=receiver.pk)
+        if outcome.verdict in (Verdict.AWAY, Verdict.GONE) and present.address != receiver.address:
+            # It was said of where the receiver is no more.
+            ours.update(**told)
+            return
         if outcome.verdict is Verdict.DELIVERED:
             ours.update(state=DeliveryState.DELIVERED, ended_at=now, next_attempt_at=None, **told)
         elif outcome.verdict is Verdict.REFUSED:
@@ -114,12 +125,21 @@ class Deliverer:
             receivers.deactivate(receiver.pk, actor=WORKER)
         else:
             ours.update(**told)
-            pause = timedelta(seconds=self._pause_s(receiver.failures, outcome.retry_after_s))
+            pause = timedelta(seconds=self._pause_s(present.failures, outcome.retry_after_s))
             them.update(failures=F("failures") + 1, resumes_at=now + pause)
-            waiting = Delivery.objects.filter(receiver_id=receiver.pk, state=DeliveryState.QUEUED)
-            give_up(waiting.filter(asked_at__lte=now - timedelta(days=TRIED_DAYS)), now)
             return
         them.filter(failures__gt=0).update(failures=0, resumes_at=None)
+
+    def _give_up_old(self, lease: Lease, receiver: Receiver) -> None:
+        # All of them, however many: one that is away for good is tried once an hour, and more may come in an hour.
+        while not lease.is_unwanted:
+            begun = time.monotonic()
+            with lease.held():
+                now = self._clock()
+                waiting = Delivery.objects.filter(receiver_id=receiver.pk, state=DeliveryState.QUEUED)
+                if give_up(waiting.filter(asked_at__lte=now - timedelta(days=TRIED_DAYS)), now) < ROWS:
+                    return
+            rests.give_way(time.monotonic() - begun)
 
     def _pause_s(self, failures: int, wanted_s: float | None) -> float:
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(failures, 20), LONGEST_PAUSE_S)

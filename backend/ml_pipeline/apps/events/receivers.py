@@ -119,10 +119,16 @@ def test(receiver_id: int, *, actor: str) -> Delivery:
 
 
 def retry(delivery_id: int, *, actor: str) -> Delivery:
-    """The delivery, on its way again, or at once where it waits. Raises Conflict where the receiver is switched off."""
+    """The delivery, on its way again, or at once where it waits.
+
+    Raises Conflict where the receiver is switched off, and NotFound.
+    """
     with transaction.atomic():
-        delivery = Delivery.objects.select_for_update().get(pk=delivery_id)
-        receiver = locked(delivery.receiver_id)
+        # The receiver first: whoever delivers locks the two in this order.
+        receiver = locked(Delivery.objects.filter(pk=delivery_id).values_list("receiver_id", flat=True).first() or 0)
+        delivery = Delivery.objects.select_for_update().filter(pk=delivery_id).first()
+        if delivery is None:
+            raise NotFound("The delivery was removed, because it was long over.")
         if not receiver.is_active:
             raise Conflict("The receiver is switched off; set is_active first.")
         if delivery.state != DeliveryState.QUEUED or delivery.attempts or receiver.failures:
