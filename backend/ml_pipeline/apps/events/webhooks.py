@@ -8,6 +8,7 @@ the answer only its head is read. A request takes TOTAL_S at most, whatever the 
 from __future__ import annotations
 
 import email.utils
+import functools
 import ipaddress
 import queue
 import socket
@@ -45,6 +46,12 @@ class NotAllowed(Exception):
     """The name leads to no address that may be connected to."""
 
 
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    # Those that httpx knows, or those of SSL_CERT_FILE. Read once: that takes longer than a delivery.
+    return httpx.create_ssl_context()
+
+
 def looked_up(host: str, port: int) -> list[str]:
     """The addresses that this machine knows `host` by."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -63,8 +70,7 @@ class Sender:
         total_s: float = TOTAL_S,
     ) -> None:
         self._allowed, self._resolve, self._total_s = allowed, resolve, total_s
-        # The authorities that httpx knows, or those of SSL_CERT_FILE.
-        self._tls = tls or httpx.create_ssl_context()
+        self._tls = tls or _authorities()
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """What became of it."""
