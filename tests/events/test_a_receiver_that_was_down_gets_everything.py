@@ -213,6 +213,23 @@ def test_who_says_again_during_an_attempt_makes_its_pause_short(listener: Listen
     assert again_s < 10
 
 
+@pytest.mark.parametrize("status", [404, 503])
+def test_what_waited_for_a_worker_for_days_is_not_given_up_at_the_first_failure(
+    listener: Listener, status: int
+) -> None:
+    one, _ = receiver(listener.url)
+    for number in range(3):
+        happen(subject=f"tree {number}")
+    worker = Worker(Clock())
+    worker.clock.advance(timedelta(days=deliveries.TRIED_DAYS + 1).total_seconds())
+    listener.answers = lambda _: Answer(status)
+    worker.step(one)
+    assert states(one) == ["queued"] * 3
+    listener.answers = lambda _: Answer(200)
+    worker.run(one, 60)
+    assert states(one) == ["delivered"] * 3
+
+
 def test_all_that_waits_in_vain_is_given_up_however_much_it_is(listener: Listener) -> None:
     listener.answers = lambda _: Answer(503)
     one, _ = receiver(listener.url)
@@ -226,6 +243,7 @@ def test_all_that_waits_in_vain_is_given_up_however_much_it_is(listener: Listene
     worker.clock.advance(timedelta(days=deliveries.TRIED_DAYS, minutes=1).total_seconds())
     happen(subject="tree 2")
     Delivery.objects.filter(pk=Delivery.objects.latest("pk").pk).update(asked_at=worker.clock.now)
+    Receiver.objects.update(failures=deliveries.LEAST_TRIES)
     worker.step(one)
     assert states(one) == ["failed"] * (many + 1) + ["queued"]
 

@@ -30,6 +30,9 @@ FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 3_600.0
 SPREAD: Final = 0.25
 TRIED_DAYS: Final = 3
+# With fewer failures in a row nothing is given up, unless it is twice as old: no worker may have been there for days.
+# So many take an hour or more.
+LEAST_TRIES: Final = 10
 # Whoever is slow gives others their turn after that.
 STEP_S: Final = 5.0
 # Of those that are given up in one transaction.
@@ -119,7 +122,7 @@ class Deliverer:
         elif outcome.verdict is Verdict.REFUSED:
             pause = timedelta(seconds=self._pause_s(delivery.attempts, outcome.retry_after_s))
             ours.update(next_attempt_at=now + pause, **told)
-            give_up(ours.filter(asked_at__lte=now - timedelta(days=TRIED_DAYS)), now)
+            give_up(ours.filter(asked_at__lte=_limit(delivery.attempts + 1, now)), now)
         elif outcome.verdict is Verdict.GONE:
             ours.update(state=DeliveryState.FAILED, ended_at=now, next_attempt_at=None, **told)
             receivers.deactivate(receiver.pk, actor=WORKER)
@@ -136,8 +139,9 @@ class Deliverer:
             begun = time.monotonic()
             with lease.held():
                 now = self._clock()
+                failures = Receiver.objects.filter(pk=receiver.pk).values_list("failures", flat=True).first() or 0
                 waiting = Delivery.objects.filter(receiver_id=receiver.pk, state=DeliveryState.QUEUED)
-                if give_up(waiting.filter(asked_at__lte=now - timedelta(days=TRIED_DAYS)), now) < ROWS:
+                if give_up(waiting.filter(asked_at__lte=_limit(failures, now)), now) < ROWS:
                     return
             rests.give_way(time.monotonic() - begun)
 
@@ -145,6 +149,11 @@ class Deliverer:
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(failures, 20), LONGEST_PAUSE_S)
         spread_s = pause_s * (1 - SPREAD + 2 * SPREAD * self._draw())
         return min(max(spread_s, wanted_s or 0.0), LONGEST_PAUSE_S)
+
+
+def _limit(tries: int, now: datetime) -> datetime:
+    # What was asked for until then is given up after so many tries.
+    return now - timedelta(days=TRIED_DAYS if tries >= LEAST_TRIES else 2 * TRIED_DAYS)
 
 
 def give_up(rows: QuerySet[Delivery], now: datetime) -> int:
