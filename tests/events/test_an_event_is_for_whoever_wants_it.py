@@ -99,6 +99,15 @@ def test_an_event_without_receivers_costs_one_question(django_assert_num_queries
         audit.record(told.ACTION, "tree 1", actor="tests", team_id=team, endpoint_id=1)
 
 
+def test_many_receivers_cost_no_more_questions_than_one(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    team = told.team()
+    wanted = {receiver(URL)[0].pk for _ in range(20)}
+    # The event, who wants it, the names of its team and endpoint, and all of its deliveries.
+    with transaction.atomic(), django_assert_num_queries(5):
+        event = audit.record(told.ACTION, "tree 1", actor="tests", team_id=team, endpoint_id=1)
+    assert of(event) == wanted
+
+
 def test_its_text_stays_as_it_was_then() -> None:
     one, _ = receiver(URL)
     event = happen(details_of="älter", subject="tree 1")

@@ -39,7 +39,10 @@ def put(event: Event) -> None:
 
 
 def put_for(receivers: Sequence[Receiver], event: Event) -> list[Delivery]:
-    """What is on its way to each of `receivers` now. Must be called inside the event's transaction."""
+    """What is on its way to each of `receivers` now, named by `uid`: not every database says the ids of many rows.
+
+    Must be called inside the event's transaction.
+    """
     if not receivers:
         return []
     payload = _payload(event)
@@ -55,9 +58,11 @@ def put_for(receivers: Sequence[Receiver], event: Event) -> list[Delivery]:
         )
         for one in receivers
     ]
+    # In one statement, however many they are: whoever makes the change waits for it.
+    Delivery.objects.bulk_create(made)
     for delivery in made:
-        delivery.save(force_insert=True)
         wake(delivery.receiver_id)
+    transaction.on_commit(_begin_sweep_again, robust=True)
     return made
 
 
@@ -75,8 +80,11 @@ def ask_to_sweep() -> None:
 def _ask(receiver_id: int) -> None:
     with transaction.atomic():
         jobs.ask(DELIVERING, str(receiver_id))
+
+
+def _begin_sweep_again() -> None:
+    # Where it failed too often for a while: nobody else would.
     if jobs.given_up(SWEEPING, ("",)):
-        # It failed too often for a while; nobody else would begin it again.
         with transaction.atomic():
             ask_to_sweep()
 

@@ -114,8 +114,7 @@ def test(receiver_id: int, *, actor: str) -> Delivery:
             raise Conflict("The receiver is switched off; set is_active first.")
         event = _record(catalogue.TEST, receiver, actor)
         (delivery,) = outbox.put_for([receiver], event)
-    delivery.refresh_from_db()
-    return delivery
+    return Delivery.objects.get(uid=delivery.uid)
 
 
 def retry(delivery_id: int, *, actor: str) -> Delivery:
