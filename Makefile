@@ -4,13 +4,14 @@ BIN := .venv/bin
 LOCKS := requirements/server.txt requirements/dev.txt pyproject.toml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all test-services check bench wrk lock
+.PHONY: help demo test test-long test-all test-whole test-services check bench wrk lock
 
 help:
 	@echo "make demo    train, register and serve the three income classifiers on http://127.0.0.1:8000"
 	@echo "make test    the tests; no services needed"
 	@echo "make test-long  the tests that take minutes: hostile uploads, models of every kind, kills, the oracle"
 	@echo "make test-all   both in one run"
+	@echo "make test-whole all of it, behind both doors and with every repetition; an hour and more"
 	@echo "make test-services  the tests on MariaDB, under uWSGI, on a Ray cluster and in a browser; needs Debian's mariadb-server, libmariadb-dev, pkg-config, gcc, chromium, prometheus"
 	@echo "make check   style, types, imports, migrations, documentation"
 	@echo "make bench   the data plane beside other servers, an hour (needs wrk); BENCH=--short: minutes"
@@ -49,6 +50,9 @@ test-long: .venv/dev-installed
 # The algorithms are trained and registered once for both.
 test-all: .venv/dev-installed
 	$(BIN)/pytest -m 'not services' --durations=60
+
+test-whole: .venv/dev-installed
+	$(BIN)/pytest -m 'not services' --whole --durations=60
 
 test-services: .venv/services-installed
 	$(BIN)/pytest -m services

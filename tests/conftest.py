@@ -105,20 +105,43 @@ LONG = (
     "tests/uploads/",
 )
 
+# Of the long ones those that show at length what shorter ones show too: `--whole` runs them.
+WHOLE = (
+    "tests/abtests/test_a_killed_self_test_",
+    "tests/abtests/test_three_hundred_tests_",
+    "tests/acceptance/test_the_demo_keeps_everything",
+    "tests/endpoints/test_the_registry_agrees_with_an_oracle_on_postgresql",
+    "tests/research/test_the_same_seed_gives_the_same_predictions",
+)
+
 # Fixtures that take a minute, once a test run.
 NEEDED = {"bundles", "prepared_home"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="tests of many repetitions do all of them")
+    parser.addoption("--whole", action="store_true", help="all long tests, their repetitions, and behind both doors")
+
+
+def _is_of_the_whole(item: pytest.Item, every: set[str]) -> bool:
+    # What holds behind the one door at length is tried behind the other by shorter tests.
+    return item.nodeid.startswith(WHOLE) or (
+        item.get_closest_marker("long") is not None
+        and "wsgi" in item.nodeid
+        and item.nodeid.replace("wsgi", "asgi") in every
+    )
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         # What holds on SQLite is tried on PostgreSQL as well, each time with a database to fill.
         if item.nodeid.startswith(LONG) or "[postgresql" in item.nodeid:
             item.add_marker(pytest.mark.long)
+    if not config.getoption("whole"):
+        every = {item.nodeid for item in items}
+        left = [item for item in items if _is_of_the_whole(item, every)]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
     yield
     # One process trains what most of those that are left need; the others do meanwhile what needs none of it.
     needing = {item.path for item in items if NEEDED & set(getattr(item, "fixturenames", ()))}
