@@ -16,7 +16,7 @@ import httpx
 from homes import REPOSITORY
 from servers import free_port
 
-READY_TIMEOUT_S = 300
+READY_TIMEOUT_S = 600
 
 
 def blocks(page: str, heading: str, language: str) -> list[str]:
@@ -59,7 +59,7 @@ def run(script: str, folder: Path, **own: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, f"{script}\n--- printed:\n{done.stdout}\n--- and:\n{done.stderr}"
     return done.stdout
