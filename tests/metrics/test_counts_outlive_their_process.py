@@ -254,3 +254,34 @@ def test_a_folder_that_is_held_for_long_fails_nobody(tmp_path: Path, monkeypatch
         recorder.open(tmp_path, "server")
         assert not recorder.is_shared
     assert folder.read().totals == {}
+
+
+def test_a_shard_that_cannot_be_read_now_leaves_no_part_of_the_sums(tmp_path: Path, start: Start) -> None:
+    start(3.0)
+    folder = Folder(tmp_path)
+    # Any failure but that it is gone; who lacks descriptors has another.
+    (folder.path / "unreadable.shard").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        folder.read()
+
+
+def test_a_live_shard_that_nobody_understands_stays(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.begin("server").close()
+    strange = folder.path / "strange.shard"
+    strange.write_bytes(b"of another version")
+    with strange.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        folder.begin("server").close()
+        assert strange.exists()
+    folder.begin("server").close()
+    assert not strange.exists()
+
+
+def test_a_folder_of_another_machine_that_cannot_be_looked_into_hinders_nobody(tmp_path: Path) -> None:
+    other = tmp_path / "metrics" / "other"
+    other.mkdir(parents=True)
+    # As a file that the other machine removes just now.
+    (other / "gone.shard").symlink_to(other / "nothing")
+    Folder(tmp_path).begin("server").close()
+    assert other.exists()

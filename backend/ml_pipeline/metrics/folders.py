@@ -71,24 +71,29 @@ class Folder:
     def _present(self) -> Iterator[tuple[Path, About, list[Record]]]:
         # A shard that is in the folded one already may still be there, where somebody was killed in between.
         folded: frozenset[str] = frozenset()
-        for path in [self._dead, *sorted(self.path.glob("*.shard"))]:
+        for path in [self._dead, *self._shards()]:
             found = None if path.name in folded else shards.read(path)
             if found is not None:
                 folded |= frozenset(found[0].folded)
                 yield path, *found
 
+    def _shards(self) -> list[Path]:
+        # `glob` would show none where the folder cannot be read now.
+        return sorted(path for path in self.path.iterdir() if path.suffix == ".shard")
+
     def _tidy(self) -> None:
+        # Before they are read: what is dead by then counts no more.
+        is_live = {path: shards.is_live(path) for path in self._shards()}
         present = list(self._present())
-        is_live = {path: path != self._dead and shards.is_live(path) for path, _, _ in present}
         leaders = {leader for _, about, _ in present for leader in about.leaders if processes.is_there(leader)}
-        dead = [one for one in present if not is_live[one[0]]]
+        dead = [one for one in present if not is_live.get(one[0])]
         if leaders or any(is_live.values()):
             if any(path != self._dead for path, _, _ in dead):
                 self._fold(dead, tuple(sorted(leaders)))
         else:
             self._dead.unlink(missing_ok=True)
-        for path in self.path.glob("*.shard"):
-            if not is_live.get(path, False):
+        for path, lives in is_live.items():
+            if not lives:
                 path.unlink(missing_ok=True)
         self._forget_others()
 
@@ -102,12 +107,10 @@ class Folder:
 
     def _forget_others(self) -> None:
         for other in self._all.iterdir():
-            if other == self.path or not other.is_dir():
-                continue
-            files = list(other.iterdir())
-            changed_at = max((file.stat().st_mtime for file in [other, *files]), default=0.0)
-            if changed_at < time.time() - FORGOTTEN_S and not any(map(shards.is_live, files)):
-                shutil.rmtree(other, ignore_errors=True)
+            # Where it changes meanwhile, or is another user's, it is not ours to tidy up.
+            with contextlib.suppress(OSError):
+                if other != self.path and _is_forgotten(other):
+                    shutil.rmtree(other, ignore_errors=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -117,6 +120,12 @@ class Folder:
             yield
         finally:
             os.close(file)
+
+
+def _is_forgotten(folder: Path) -> bool:
+    files = list(folder.iterdir())
+    changed_at = max(file.stat().st_mtime for file in [folder, *files])
+    return changed_at < time.time() - FORGOTTEN_S and not any(map(shards.is_live, files))
 
 
 def _take(file: int) -> None:

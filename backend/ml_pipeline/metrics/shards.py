@@ -24,7 +24,8 @@ SEGMENT_BYTES = 65_536
 # Longer keys than names can make are not kept.
 MAX_KEY_BYTES = 8_000
 _LENGTHS = struct.Struct("=II")
-_USED = struct.Struct("=Q")
+# Native, which is one store: "=" writes byte by byte, and whoever reads meanwhile would miss records.
+_USED = struct.Struct("@Q")
 
 Key = tuple[str, ...]
 
@@ -103,14 +104,14 @@ class Shard:
 
 
 def is_live(path: Path) -> bool:
-    """Whether the process that writes the shard at `path` lives; False where there is none."""
+    """Whether the process that writes the shard at `path` lives; False where there is none. Raises OSError."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
     finally:
         os.close(file)
@@ -118,13 +119,16 @@ def is_live(path: Path) -> bool:
 
 
 def read(path: Path) -> tuple[About, list[Record]] | None:
-    """Whose the shard at `path` is and what it holds; None where it is gone, or was not begun when its process died."""
+    """Whose the shard at `path` is and what it holds; None where it is gone, or was not begun when its process died.
+
+    Raises OSError where it is there and cannot be read now, such as for want of descriptors.
+    """
     try:
         content = path.read_bytes()
         records = _records(content)
         about = msgspec.json.decode(next(records)[0], type=About)
         return about, [Record(msgspec.json.decode(key, type=Key), values) for key, values in records]
-    except (OSError, StopIteration, msgspec.MsgspecError, struct.error):
+    except (FileNotFoundError, StopIteration, msgspec.MsgspecError, struct.error):
         return None
 
 
