@@ -16,17 +16,18 @@ import os
 import random
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import turns
-from turns import REPOSITORY, Home
+from turns import Home
 
 SEED = 7
 DAYS = 90
@@ -47,22 +48,21 @@ def main() -> None:
     if options.inside:
         inside(options)
         return
-    with tempfile.TemporaryDirectory(prefix="folding-") as folder:
-        made = Home(options.home or Path(folder) / "home")
-        if not made.is_complete:
-            made.prepare(turns.trained(Path(folder)))
-        home = made.copy(Path(folder) / "copy")
+    with home_of(options.home) as home:
         given = ("--rows", str(options.rows), "--commit", str(options.commit), "--labelled", str(options.labelled))
-        run(home, *given, "--inside", "log")
-        found = json.loads(run(home, *given, "--inside", "fold"))
+        home.run(sys.executable, __file__, *given, "--inside", "log")
+        found = json.loads(home.run(sys.executable, __file__, *given, "--inside", "fold").stdout)
     print(json.dumps(found) if options.json else told(found))
 
 
-def run(home: Home, *arguments: str) -> str:
-    """What this program prints in `home`."""
-    command = [sys.executable, __file__, *arguments]
-    done = subprocess.run(command, env=home.environment, cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE)
-    return done.stdout
+@contextmanager
+def home_of(known: Path | None) -> Iterator[Home]:
+    """A copy, for the block, of the home that is in `known`, or of a new one; it has three algorithms."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        made = Home(known or Path(folder) / "home")
+        if not made.is_complete:
+            made.prepare(turns.trained(Path(folder)))
+        yield made.copy(Path(folder) / "copy")
 
 
 def told(found: dict[str, Any]) -> str:

@@ -13,15 +13,13 @@ import argparse
 import json
 import os
 import statistics
-import tempfile
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import folding
-import turns
-from turns import Home
 
 READINGS = 30
 SERIES = {"reply": {}, "by_day": {"by": "day"}, "one_algorithm": {"algorithm": "random_forest"}}
@@ -44,25 +42,9 @@ def main() -> None:
         folding.read()
         print(json.dumps(asked()))
         return
-    with tempfile.TemporaryDirectory(prefix="live-performance-") as folder:
-        made = Home(options.home or Path(folder) / "home")
-        if not made.is_complete:
-            made.prepare(turns.trained(Path(folder)))
-        home = made.copy(Path(folder) / "copy")
-        found = json.loads(told_by(home, options.rows))
+    with folding.home_of(options.home) as home:
+        found = json.loads(home.run(sys.executable, __file__, "--rows", str(options.rows), "--inside").stdout)
     print(json.dumps(found) if options.json else told(found))
-
-
-def told_by(home: Home, rows: int) -> str:
-    """What this program prints in `home`."""
-    import subprocess
-    import sys
-
-    command = [sys.executable, __file__, "--rows", str(rows), "--inside"]
-    done = subprocess.run(
-        command, env=home.environment, cwd=turns.REPOSITORY, check=True, text=True, stdout=subprocess.PIPE
-    )
-    return done.stdout
 
 
 def told(found: dict[str, Any]) -> str:

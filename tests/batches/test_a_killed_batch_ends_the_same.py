@@ -101,11 +101,19 @@ def test_a_worker_that_wakes_up_past_its_lease_changes_nothing(home: Home, tmp_p
             assert other.wait(60) == 0
 
 
+def states_of_threads(pid: int) -> set[str]:
+    """Those of the process, as the kernel names them: T is stopped."""
+    stats = [task.joinpath("stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+
 def stop_between_commits(pid: int, home: Home) -> None:
     """The process is stopped at a moment at which it does not hold the lock that everybody writes under."""
 
     def is_free() -> bool:
         os.kill(pid, signal.SIGSTOP)
+        # The signal is sent, not yet obeyed: a thread that still runs could take the lock after it was seen free.
+        wait_until(lambda: states_of_threads(pid) == {"T"}, 60)
         with sqlite3.connect(home.folder / "db.sqlite3", timeout=0, isolation_level=None) as database:
             try:
                 database.execute("BEGIN IMMEDIATE")

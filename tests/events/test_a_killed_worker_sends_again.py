@@ -55,10 +55,10 @@ import django
 django.setup()
 from datetime import timedelta
 from django.db import transaction
-from ml_pipeline.apps.events import deliveries, receivers, sweeps
+from ml_pipeline.apps.events import clock, receivers, sweeps
 from ml_pipeline.apps.events.models import Delivery, Receiver
 from ml_pipeline.apps.jobs import jobs, leases
-one, now = Receiver.objects.get(), deliveries.database_now()
+one, now = Receiver.objects.get(), clock.now()
 receivers.rotate(one.pk, actor="tests")
 one.refresh_from_db()
 assert len(receivers.salts(one, now)) == 2

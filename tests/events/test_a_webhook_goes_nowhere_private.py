@@ -5,10 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,15 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from listeners import Answer, Listener, listening
-from told import LOOPBACK
+from told import LOOPBACK, NOTHING, sent
 
 from ml_pipeline.apps.events import targets
 from ml_pipeline.apps.events.outcomes import Outcome, Verdict
-from ml_pipeline.apps.events.targets import Allowed
-from ml_pipeline.apps.events.webhooks import MAX_ANSWER_BYTES, Sender
+from ml_pipeline.apps.events.webhooks import Sender
 from ml_pipeline.errors import InvalidInput
 
-NOTHING = Allowed()
 REFUSED = "Its address is not one that may be connected to."
 PRIVATE = (
     *("127.0.0.1", "127.8.8.8", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1"),
@@ -45,12 +39,6 @@ PRIVATE = (
     *("ff02::1", "100::1", "3fff::1", "5f00::1", "4000::1"),
 )
 PUBLIC = ("8.8.8.8", "1.1.1.1", "93.184.215.14", "172.32.0.1", "2606:2800:21f:cb07::1", "2a00:1450:4001::200e")
-
-
-def sent(url: str, allowed: Allowed = NOTHING, addresses: tuple[str, ...] = (), **options: object) -> Outcome:
-    """What becomes of an empty event; the name of the URL leads to these addresses."""
-    sender = Sender(allowed, resolve=lambda *_: addresses, **{"total_s": 5.0, **options})  # type: ignore[arg-type]
-    return sender.send(url, {}, b"{}")
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -224,109 +212,6 @@ def test_the_request_is_what_was_asked_for(listener: Listener) -> None:
     assert one.headers["content-type"] == "application/json"
     assert one.headers["user-agent"].startswith("ML_Pipeline/")
     assert one.headers["webhook-id"] == "x"
-
-
-# Servers that are no good
-
-
-@contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """The port of a server that does `answer` with each connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.settimeout(30)
-                    with suppress(OSError):
-                        answer(connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join(30)
-
-
-def dripping(connection: socket.socket) -> None:
-    connection.recv(65_536)
-    for _ in range(600):
-        connection.sendall(b"H")
-        time.sleep(0.05)
-
-
-def silent(connection: socket.socket) -> None:
-    while connection.recv(65_536):
-        pass
-
-
-def endless_head(connection: socket.socket) -> None:
-    connection.recv(65_536)
-    connection.sendall(b"HTTP/1.1 200 OK\r\n")
-    for number in range(100_000):
-        connection.sendall(f"X-{number}: {'x' * 100}\r\n".encode())
-
-
-def endless_continue(connection: socket.socket) -> None:
-    connection.recv(65_536)
-    for _ in range(1_000_000):
-        connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 10)
-
-
-def no_http(connection: socket.socket) -> None:
-    connection.recv(65_536)
-    connection.sendall(b"220 mail.example.org ESMTP\r\n")
-
-
-def endless_body(connection: socket.socket) -> None:
-    connection.recv(65_536)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        connection.sendall(b"5\r\nhello\r\n" * 100)
-
-
-@pytest.mark.parametrize("answer", [dripping, silent, endless_head, endless_continue, no_http])
-def test_a_server_that_is_no_good_takes_little_time(answer: Callable[[socket.socket], None]) -> None:
-    with answering(answer) as port:
-        begun = time.monotonic()
-        outcome = sent(f"http://127.0.0.1:{port}/", LOOPBACK, ("127.0.0.1",), total_s=1.0)
-    assert outcome.verdict is Verdict.AWAY
-    assert outcome.status is None
-    # One second was allowed; the machine may be slow.
-    assert time.monotonic() - begun < 20
-
-
-def test_of_an_answer_its_head_is_read_alone() -> None:
-    with answering(endless_body) as port:
-        outcome = sent(f"http://127.0.0.1:{port}/", LOOPBACK, ("127.0.0.1",))
-    assert outcome == Outcome(Verdict.DELIVERED, 200)
-    assert MAX_ANSWER_BYTES == 16_384
-
-
-def test_a_name_server_that_does_not_answer_is_not_waited_for() -> None:
-    over = threading.Event()
-
-    def resolve(host: str, port: int) -> list[str]:
-        over.wait(60)
-        return []
-
-    begun = time.monotonic()
-    outcome = Sender(NOTHING, resolve=resolve, total_s=0.5).send("https://x.example.org/", {}, b"{}")
-    assert outcome == Outcome(Verdict.AWAY, error="No connection was made in time.")
-    assert time.monotonic() - begun < 30
-    over.set()
-
-
-def test_a_name_that_is_not_known_is_said() -> None:
-    def resolve(host: str, port: int) -> list[str]:
-        raise socket.gaierror
-
-    outcome = Sender(NOTHING, resolve=resolve).send("https://x.example.org/", {}, b"{}")
-    assert outcome.error.endswith("or the name is not known.")
 
 
 # TLS

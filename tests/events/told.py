@@ -9,16 +9,18 @@ from typing import Any
 from django.db import transaction
 
 from ml_pipeline.apps.accounts.models import Team
-from ml_pipeline.apps.events import audit, deliveries, receivers, targets
+from ml_pipeline.apps.events import audit, clock, deliveries, receivers, targets
 from ml_pipeline.apps.events.deliveries import Deliverer
 from ml_pipeline.apps.events.models import Delivery, Event, Kind, Receiver
+from ml_pipeline.apps.events.outcomes import Outcome
 from ml_pipeline.apps.events.receivers import Place
+from ml_pipeline.apps.events.targets import Allowed
 from ml_pipeline.apps.events.webhooks import Sender
 from ml_pipeline.apps.jobs import jobs, leases
 from ml_pipeline.apps.jobs.leases import Lease
 from ml_pipeline.apps.jobs.models import Job
 
-LOOPBACK = targets.names_and_networks(["127.0.0.1"])
+LOOPBACK, NOTHING = targets.names_and_networks(["127.0.0.1"]), targets.names_and_networks([])
 ACTION = "algorithm.moved"
 
 
@@ -47,7 +49,7 @@ class Clock:
     """The database's time, which goes on when it is told to. It begins a little after what is written now."""
 
     def __init__(self) -> None:
-        self.now = deliveries.database_now() + timedelta(seconds=1)
+        self.now = clock.now() + timedelta(seconds=1)
 
     def __call__(self) -> datetime:
         return self.now
@@ -69,10 +71,10 @@ def leased(kind: str, subject: str) -> Lease:
 class Worker:
     """Does the deliveries of receivers by one clock, with pauses that a seed draws."""
 
-    def __init__(self, clock: Clock, sender: Sender | None = None, seed: int = 7) -> None:
-        self.clock = clock
+    def __init__(self, its_clock: Clock, sender: Sender | None = None, seed: int = 7) -> None:
+        self.clock = its_clock
         send = deliveries.sent_by(sender or Sender(LOOPBACK, total_s=5))
-        self.deliverer = Deliverer(send, clock=clock, draw=random.Random(seed).random)
+        self.deliverer = Deliverer(send, clock=its_clock, draw=random.Random(seed).random)
 
     def step(self, receiver: Receiver) -> float | None:
         """Delivers what can be now; in how many seconds there is more."""
@@ -93,3 +95,9 @@ class Worker:
 def states(receiver: Receiver) -> list[str]:
     """What has become of its deliveries, in the order of their events."""
     return list(Delivery.objects.filter(receiver_id=receiver.pk).order_by("pk").values_list("state", flat=True))
+
+
+def sent(url: str, allowed: Allowed = NOTHING, addresses: tuple[str, ...] = (), **options: object) -> Outcome:
+    """What becomes of an empty event; the name of the URL leads to these addresses."""
+    sender = Sender(allowed, resolve=lambda *_: addresses, **{"total_s": 5.0, **options})  # type: ignore[arg-type]
+    return sender.send(url, {}, b"{}")

@@ -41,7 +41,7 @@ from traffic import (
 from ml_pipeline.apps.endpoints.models import Feedback, MLAlgorithm, MLRequest
 from ml_pipeline.apps.ml import profile
 from ml_pipeline.apps.ml.signature import Signature
-from ml_pipeline.apps.monitoring import readings
+from ml_pipeline.apps.monitoring import courses, readings, subjects
 from ml_pipeline.apps.monitoring.models import Window
 from ml_pipeline.apps.monitoring.readings import Range
 from ml_pipeline.apps.monitoring.totals import PARTS, Totals
@@ -262,8 +262,8 @@ def test_the_sum_of_the_parts_is_the_whole_whatever_the_cut() -> None:
     parts = [Range.of(cuts[0], cuts[1]), Range.of(cuts[1], cuts[2].replace(minute=0)), Range.of(cuts[2], cuts[3])]
     assert sum(readings.merged([by.pk], part)[by.pk].whole["requests"] for part in parts) == total
     for hours in (1, 24, 168):
-        steps = readings.series([by.pk], everything, hours)
-        assert sum(step.totals[by.pk].whole["requests"] for step in steps) == total
+        steps = courses.steps(subjects.found([by.pk]), everything, hours)
+        assert sum(step.figures[by.pk]["requests"] for step in steps) == total
         assert [step.begins_at for step in steps] == sorted({step.begins_at for step in steps})
     ids = {UUID(one.hex) for one in MLRequest.objects.values_list("pk", flat=True)}
     assert len(ids) == total

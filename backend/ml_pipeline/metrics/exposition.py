@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from collections import defaultdict
@@ -75,7 +76,7 @@ def _counted(recorder: Recorder) -> Iterator[Metric]:
 
 
 def _alone(recorder: Recorder) -> Contents:
-    about = About(processes.own(), "server")
+    about = About(os.getpid(), "server")
     contents = Contents({}, {}, [about])
     for key, values in recorder.own().items():
         if families.TABLE[key[0]].kind is Kind.GAUGE:

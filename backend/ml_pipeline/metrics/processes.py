@@ -20,11 +20,6 @@ class Usage(NamedTuple):
     started_at: float
 
 
-def own() -> int:
-    """This process's pid."""
-    return os.getpid()
-
-
 def start_of(pid: int) -> str:
     """When the process began, in ticks since the machine did; empty where there is none, or nothing tells."""
     fields = _stat(pid)

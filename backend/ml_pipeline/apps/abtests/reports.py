@@ -9,6 +9,7 @@ from ml_pipeline.apps.abtests import outlook, standings
 from ml_pipeline.apps.abtests.apps import COUNTING
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.abtests.tallies import Tally
+from ml_pipeline.apps.events import clock
 from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.stats.decisions import ContestTotals, Decision, Totals
 
@@ -19,7 +20,7 @@ def standing(test: ABTest) -> dict[str, Any]:
     in natural logarithms, `low` and `high` are the band.
     """
     tally = standings.tally_of(test)
-    elapsed_s = max(((test.ended_at or standings.now(test)) - test.created_at).total_seconds(), 0.0)
+    elapsed_s = max(((test.ended_at or clock.now()) - test.created_at).total_seconds(), 0.0)
     totals, decision = tally.course.totals(elapsed_s), tally.course.decision(elapsed_s)
     trouble = jobs.trouble(COUNTING, str(test.pk))
     return {

@@ -10,7 +10,7 @@ from ml_pipeline.apps.abtests.models import ABTest, Arm, Point, State
 from ml_pipeline.apps.abtests.tallies import Tally
 from ml_pipeline.apps.abtests.terms import Terms
 from ml_pipeline.apps.endpoints.models import Endpoint
-from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.apps.events import clock
 
 _COUNTS = ("units", "units_digest", "observations_digest", "last_point")
 
@@ -24,7 +24,7 @@ class Standing:
             arm.number: arm for arm in test.arms.select_related("parent_mlalgorithm__parent_endpoint")
         }
         self.tally = tally_of(test)
-        self.moment: datetime = max(now(test), test.created_at)
+        self.moment: datetime = max(clock.now(), test.created_at)
 
     @property
     def is_running(self) -> bool:
@@ -58,12 +58,6 @@ class Standing:
 def locked(test_id: int) -> Standing:
     """The standing of a test whose row, and whose endpoint's, are locked until the caller's transaction ends."""
     return Standing(*tests.locked(test_id))
-
-
-def now(test: ABTest) -> datetime:
-    """The time by the database's clock, as the start of `test` is: those of the processes may be hours off."""
-    moment: datetime = ABTest.objects.filter(pk=test.pk).values_list(DatabaseNow(), flat=True).get()
-    return moment
 
 
 def tally_of(test: ABTest) -> Tally:

@@ -1,13 +1,6 @@
 """The app's registration with Django."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from django.apps import AppConfig
-
-if TYPE_CHECKING:
-    from ml_pipeline.apps.jobs.leases import Lease
 
 
 class BatchesConfig(AppConfig):
@@ -22,25 +15,14 @@ class BatchesConfig(AppConfig):
         from ml_pipeline.apps.batches import batches, feedback_files, removal
         from ml_pipeline.apps.endpoints import hooks
         from ml_pipeline.apps.jobs import handlers
+        from ml_pipeline.apps.jobs.handlers import later
 
         hooks.of_batches(batches.made_at)
         hooks.of_writers(batches.writer_made_at)
-        # It has all cores, and lasts.
-        handlers.register(batches.SCORING, _score, at_once=1)
-        handlers.register(batches.SHORT, _score, at_once=1)
-        handlers.register(feedback_files.TELLING, _tell, at_once=1)
+        # A process that only serves needs none of the libraries of these. Scoring has all cores, and lasts.
+        score = later(f"{self.name}.work.work")
+        handlers.register(batches.SCORING, score, at_once=1)
+        handlers.register(batches.SHORT, score, at_once=1)
+        handlers.register(feedback_files.TELLING, later(f"{self.name}.tellings.work"), at_once=1)
         handlers.register(removal.REMOVING, removal.work)
         handlers.register(removal.CLEANING, removal.clean)
-
-
-# A process that only serves needs none of the libraries of these.
-def _score(lease: Lease) -> float | None:
-    from ml_pipeline.apps.batches import work
-
-    return work.work(lease)
-
-
-def _tell(lease: Lease) -> float | None:
-    from ml_pipeline.apps.batches import tellings
-
-    return tellings.work(lease)

@@ -69,6 +69,12 @@ def cancel(job_id: int, *, actor: str) -> BatchJob:
     return job
 
 
+def record_end(action: str, job: BatchJob, **details: Any) -> None:
+    """The end of `job`, which it came to by itself, as the audit has it. Belongs in the transaction that ends it."""
+    told = {"batch": job.pk, "asked_by": job.created_by, **details}
+    changes.record(action, job, job.parent_endpoint, actor=f"batch:{job.pk}", **told)
+
+
 def made_at(job_id: int) -> datetime | None:
     """When the job was asked for; None where there is none such."""
     return BatchJob.objects.filter(pk=job_id).values_list("created_at", flat=True).first()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from ml_pipeline.apps.batches import batches, feedback_files, files, turns
 from ml_pipeline.apps.batches.models import OVER, BatchChunk, BatchJob, FeedbackFile, State
-from ml_pipeline.apps.endpoints import changes
 from ml_pipeline.apps.jobs import jobs
 from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.leases import Lease
@@ -78,13 +76,7 @@ def _fail_given_up(lease: Lease, kind: str, rows: type[BatchJob] | type[Feedback
             ours = rows.objects.filter(pk=int(subject)).exclude(state__in=OVER)
             changed = ours.update(state=State.FAILED, ended_at=DatabaseNow(), error=GIVEN_UP)
             if changed and rows is BatchJob:
-                record("batch.failed", BatchJob.objects.get(pk=int(subject)), error=GIVEN_UP)
-
-
-def record(action: str, job: BatchJob, **details: Any) -> None:
-    """The end of `job`, as the audit has it. Belongs in the transaction that ends it."""
-    told = {"batch": job.pk, "asked_by": job.created_by, **details}
-    changes.record(action, job, job.parent_endpoint, actor=f"batch:{job.pk}", **told)
+                batches.record_end("batch.failed", BatchJob.objects.get(pk=int(subject)), error=GIVEN_UP)
 
 
 def clear_strange(grace: timedelta = GRACE) -> int:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
-from ml_pipeline.apps.batches import removal, turns
+from ml_pipeline.apps.batches import batches, removal, turns
 from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, State
 from ml_pipeline.apps.events import revisions
 from ml_pipeline.apps.jobs import jobs
@@ -67,7 +67,7 @@ def succeed(lease: Lease, job: BatchJob, result_bytes: int) -> None:
         change(job, state=State.SUCCEEDED, ended_at=DatabaseNow(), result_bytes=result_bytes)
         jobs.ask(removal.REMOVING, str(job.pk), in_s=timedelta(days=settings.BATCH_DAYS).total_seconds())
         job.refresh_from_db()
-        removal.record("batch.ended", job, rows=job.rows_done, rejected=job.rows_rejected)
+        batches.record_end("batch.ended", job, rows=job.rows_done, rejected=job.rows_rejected)
 
 
 def fail(lease: Lease, job: BatchJob, sentence: str) -> None:
@@ -76,7 +76,7 @@ def fail(lease: Lease, job: BatchJob, sentence: str) -> None:
         # Every database takes it.
         told = sentence.encode("utf-8", "replace").decode().replace("\0", "?")
         change(job, state=State.FAILED, ended_at=DatabaseNow(), error=told)
-        removal.record("batch.failed", job, error=told)
+        batches.record_end("batch.failed", job, error=told)
     job.refresh_from_db()
 
 

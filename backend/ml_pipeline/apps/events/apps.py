@@ -1,13 +1,6 @@
 """The app's registration with Django."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from django.apps import AppConfig
-
-if TYPE_CHECKING:
-    from ml_pipeline.apps.jobs.leases import Lease
 
 # Receivers that a worker looks after at once: half of what it does, so that other jobs have their turn.
 AT_ONCE = 2
@@ -24,21 +17,10 @@ class EventsConfig(AppConfig):
         """Models can be imported now."""
         from ml_pipeline.apps.events import figures, outbox
         from ml_pipeline.apps.jobs import handlers
+        from ml_pipeline.apps.jobs.handlers import later
         from ml_pipeline.metrics import collectors
 
         collectors.register("events", figures.metrics)
-        handlers.register(outbox.DELIVERING, _deliver, at_once=AT_ONCE)
-        handlers.register(outbox.SWEEPING, _sweep)
-
-
-# A process that only serves needs nothing of what sends.
-def _deliver(lease: Lease) -> float | None:
-    from ml_pipeline.apps.events import deliveries
-
-    return deliveries.work(lease)
-
-
-def _sweep(lease: Lease) -> float | None:
-    from ml_pipeline.apps.events import sweeps
-
-    return sweeps.work(lease)
+        # A process that only serves needs nothing of what sends.
+        handlers.register(outbox.DELIVERING, later(f"{self.name}.deliveries.work"), at_once=AT_ONCE)
+        handlers.register(outbox.SWEEPING, later(f"{self.name}.sweeps.work"))

@@ -17,12 +17,11 @@ from typing import Final
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
-from ml_pipeline.apps.events import letters, receivers, signatures
-from ml_pipeline.apps.events.models import Delivery, DeliveryState, Kind, Receiver, Revision
+from ml_pipeline.apps.events import clock, letters, receivers, signatures
+from ml_pipeline.apps.events.models import Delivery, DeliveryState, Kind, Receiver
 from ml_pipeline.apps.events.outcomes import Outcome, Verdict
 from ml_pipeline.apps.events.webhooks import Sender
 from ml_pipeline.apps.jobs import rests
-from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.leases import Lease
 
 # The pause after a first failure, and the longest; between, each is twice the one before, give or take a quarter.
@@ -64,12 +63,6 @@ def sent_by(sender: Sender) -> Send:
     return send
 
 
-def database_now() -> datetime:
-    """What the database's clock says."""
-    now: datetime = Revision.objects.values_list(DatabaseNow()).get(pk=1)[0]
-    return now
-
-
 class Deliverer:
     """Does steps of deliveries. `clock` says the database's time, `draw` a number from 0 to 1."""
 
@@ -77,7 +70,7 @@ class Deliverer:
         self,
         send: Send,
         *,
-        clock: Callable[[], datetime] = database_now,
+        clock: Callable[[], datetime] = clock.now,
         draw: Callable[[], float] = _SYSTEM.random,
     ) -> None:
         self._send, self._clock, self._draw = send, clock, draw
@@ -136,14 +129,12 @@ class Deliverer:
     def _give_up_old(self, lease: Lease, receiver: Receiver) -> None:
         # All of them, however many: one that is away for good is tried once an hour, and more may come in an hour.
         while not lease.is_unwanted:
-            begun = time.monotonic()
-            with lease.held():
+            with rests.held(lease):
                 now = self._clock()
                 failures = Receiver.objects.filter(pk=receiver.pk).values_list("failures", flat=True).first() or 0
                 waiting = Delivery.objects.filter(receiver_id=receiver.pk, state=DeliveryState.QUEUED)
                 if give_up(waiting.filter(asked_at__lte=_limit(failures, now)), now) < ROWS:
                     return
-            rests.give_way(time.monotonic() - begun)
 
     def _pause_s(self, failures: int, wanted_s: float | None) -> float:
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(failures, 20), LONGEST_PAUSE_S)

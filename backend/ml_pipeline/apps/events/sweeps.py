@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ml_pipeline.apps.events import deliveries
+from ml_pipeline.apps.events import clock, deliveries
 from ml_pipeline.apps.events.models import Delivery, DeliveryState, Receiver
 from ml_pipeline.apps.events.outbox import DELIVERING, SWEEP_S
 from ml_pipeline.apps.jobs import jobs, rests
@@ -24,7 +23,7 @@ ROWS: Final = 200
 
 def work(lease: Lease) -> float | None:
     """Sweeps once. In how many seconds it is done again; None where there is nothing to look after."""
-    return sweep(lease, deliveries.database_now())
+    return sweep(lease, clock.now())
 
 
 def sweep(lease: Lease, now: datetime) -> float | None:
@@ -60,8 +59,5 @@ def _remove(lease: Lease, rows: QuerySet[Delivery]) -> None:
 
 def _resting(lease: Lease, change: Callable[[], int]) -> int:
     """What `change` returns, done under the lease; others have then as long for writing as that took."""
-    begun = time.monotonic()
-    with lease.held():
-        changed = change()
-    rests.give_way(time.monotonic() - begun)
-    return changed
+    with rests.held(lease):
+        return change()

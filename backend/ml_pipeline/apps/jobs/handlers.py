@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ml_pipeline.apps.jobs.leases import Lease
@@ -48,6 +52,44 @@ def kinds(busy: Collection[str] = ()) -> list[str]:
     counts = Counter(busy)
     free = ((kind, one) for kind, one in _handlers.items() if one.at_once is None or counts[kind] < one.at_once)
     return sorted(kind for kind, one in free if one.has_work is None or one.has_work())
+
+
+def seldom(pause_s: Callable[[], float]) -> Callable[[Callable[[], bool]], Callable[[], bool]]:
+    """For a `has_work`: where it said that there is none, it is not asked again in this process for so long."""
+
+    def decorated(has_work: Callable[[], bool]) -> Callable[[], bool]:
+        idle_at = -math.inf
+
+        def asked() -> bool:
+            nonlocal idle_at
+            if time.monotonic() - idle_at < pause_s():
+                return False
+            found = has_work()
+            if not found:
+                idle_at = time.monotonic()
+            return found
+
+        return functools.wraps(has_work)(asked)
+
+    return decorated
+
+
+def later(function: str) -> Callable[..., Any]:
+    """What calls the function of that dotted name, imported when it is first called: who does not needs not import it.
+
+    `function` is as `ml_pipeline.apps.jobs.jobs.ask`.
+    """
+    module, _, name = function.rpartition(".")
+
+    def call(*given: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*given)
+
+    return call
+
+
+def waits_when_due(kind: str) -> bool:
+    """Whether a job of `kind` that is due waits for a worker; others may have no work."""
+    return kind not in _handlers or _handlers[kind].has_work is None
 
 
 def of(kind: str) -> Handler:

@@ -94,6 +94,12 @@ class Standing(NamedTuple):
     now_s: int
 
 
+def taken(source: str) -> Taken:
+    """What was taken of `source` until now, as it is stored; nothing where nothing was yet."""
+    row = Claim.objects.filter(source=source).first()
+    return Taken() if row is None else _stored(row)
+
+
 def standing(source: str) -> Standing:
     """What was taken of `source` until now."""
     rows = Claim.objects.filter(source=source).annotate(now=DatabaseNow())
@@ -102,9 +108,8 @@ def standing(source: str) -> Standing:
         # Two who begin at once both find it then.
         Claim.objects.bulk_create([Claim(source=source, version=0, top=0, holes="[]")], ignore_conflicts=True)
         row = rows.get()
-    holes = tuple(Hole(*one) for one in json.loads(row.holes))
     now_s = int(row.now.timestamp())
-    return Standing(source, row.version, Taken(row.top, holes).remembered(now_s), now_s)
+    return Standing(source, row.version, _stored(row).remembered(now_s), now_s)
 
 
 def take(before: Standing, ids: Sequence[int]) -> Standing:
@@ -130,6 +135,10 @@ def waiting(model: type[Model], taken: Taken, most: int) -> list[int]:
         if len(found) >= most:
             return found
     return found + list(rows.filter(pk__gt=taken.top)[: most - len(found)])
+
+
+def _stored(row: Claim) -> Taken:
+    return Taken(row.top, tuple(Hole(*one) for one in json.loads(row.holes)))
 
 
 def _parts(holes: Sequence[Hole]) -> Iterator[list[Hole]]:

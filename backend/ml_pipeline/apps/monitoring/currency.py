@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db.models import Min, Model
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 
 from ml_pipeline.apps.endpoints.models import Feedback
-from ml_pipeline.apps.events.models import Revision
-from ml_pipeline.apps.jobs.clock import DatabaseNow
+from ml_pipeline.apps.events import clock
 from ml_pipeline.apps.monitoring import claims
-from ml_pipeline.apps.monitoring.claims import BATCHES, FEEDBACK, Hole, Taken
-from ml_pipeline.apps.monitoring.models import Claim
+from ml_pipeline.apps.monitoring.claims import BATCHES, FEEDBACK
 from ml_pipeline.apps.predictions.models import JournalBatch
+from ml_pipeline.metrics.families import PREFIX
 
 # Of what waits, the first so many are looked at: they are the oldest, but for some that were committed out of order.
 _LOOKED_AT = 500
@@ -35,16 +36,14 @@ def behind_s(now: datetime) -> float:
     return max((now - min(waiting)).total_seconds(), 0.0) if waiting else 0.0
 
 
-def now() -> datetime:
-    """Now, by the database's clock."""
-    moment: datetime = Revision.objects.annotate(now=DatabaseNow()).values_list("now", flat=True)[0]
-    return moment
+def metrics() -> Iterator[Metric]:
+    """The same, for whoever asks for the metrics."""
+    text = "For how long the oldest request or feedback has waited to be in the windows of monitoring; 0 where all are."
+    yield GaugeMetricFamily(f"{PREFIX}windows_behind_seconds", text, value=behind_s(clock.now()))
 
 
 def _waits_since(model: type[Model], source: str) -> datetime | None:
-    row = Claim.objects.filter(source=source).first()
-    taken = Taken() if row is None else Taken(row.top, tuple(Hole(*one) for one in json.loads(row.holes)))
-    first = claims.waiting(model, taken, _LOOKED_AT)
+    first = claims.waiting(model, claims.taken(source), _LOOKED_AT)
     if not first:
         return None
     oldest: datetime | None = model._default_manager.filter(pk__in=first).aggregate(at=Min("created_at"))["at"]

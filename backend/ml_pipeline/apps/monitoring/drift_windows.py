@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +17,9 @@ from typing import NamedTuple
 from django.db.models import F, Max, Min, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
+from ml_pipeline.apps.events import clock
 from ml_pipeline.apps.jobs import rests
+from ml_pipeline.apps.jobs.handlers import seldom
 from ml_pipeline.apps.jobs.leases import Lease
 from ml_pipeline.apps.monitoring import currency, drifts, notices, readings, sql, subjects, totals
 from ml_pipeline.apps.monitoring.drifts import Finding
@@ -46,19 +47,10 @@ class Gathering(NamedTuple):
     rows: int
 
 
-class _Looks:
-    # When this process last saw that there was nothing to do; on the monotonic clock.
-    idle_at = -math.inf
-
-
+@seldom(lambda: LOOK_S)
 def has_work() -> bool:
     """Whether a window may have rows enough; where none had it is not looked at again for LOOK_S."""
-    if time.monotonic() - _Looks.idle_at < LOOK_S:
-        return False
-    if _candidates(_over()):
-        return True
-    _Looks.idle_at = time.monotonic()
-    return False
+    return bool(_candidates(_over()))
 
 
 def work(lease: Lease) -> float | None:
@@ -85,7 +77,7 @@ def gathering(algorithm_id: int) -> Gathering | None:
 
 def _over() -> int:
     # The hours before that of this number are over.
-    now, waiting = currency.now(), currency.requests_wait_since()
+    now, waiting = clock.now(), currency.requests_wait_since()
     return sql.hour_at((now if waiting is None else min(now, waiting)) - GRACE)
 
 
@@ -139,8 +131,7 @@ def _hours(algorithm_id: int, begin: int, limit: int) -> Iterator[tuple[int, Tot
 
 def _store(subject: Subject, within: Range, finding: Finding, lease: Lease) -> None:
     content = json.dumps(finding.result, separators=(",", ":"))
-    begun = time.monotonic()
-    with lease.held():
+    with rests.held(lease):
         if DriftTest.objects.filter(parent_mlalgorithm=subject.pk, from_at=within.begins_at).exists():
             return
         test = DriftTest.objects.create(
@@ -157,7 +148,6 @@ def _store(subject: Subject, within: Range, finding: Finding, lease: Lease) -> N
             estimate = finding.result["estimate"]
             notices.of_drift(test, finding.drifted, None if estimate is None else estimate["change"])
         lease.advance()
-    rests.give_way(time.monotonic() - begun)
     if finding.is_alarm:
         named = ", ".join(one["name"] for one in finding.drifted)
         logger.warning("the inputs of algorithm %s drifted since %s: %s", subject.pk, within.begins_at, named)

@@ -8,7 +8,6 @@ slept past his lease stores nothing.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from ml_pipeline.apps.endpoints.models import Feedback
 from ml_pipeline.apps.jobs import rests
+from ml_pipeline.apps.jobs.handlers import seldom
 from ml_pipeline.apps.jobs.leases import Lease
 from ml_pipeline.apps.monitoring import claims, detectors, logged, measurements, outcomes, readable, sql, subjects
 from ml_pipeline.apps.monitoring.claims import Standing
@@ -54,20 +54,11 @@ class Pass(NamedTuple):
     rights: Rights
 
 
-class _Looks:
-    # When this process last saw that there was nothing to do; on the monotonic clock.
-    idle_at = -math.inf
-
-
+@seldom(lambda: LOOK_S)
 def has_work() -> bool:
     """Whether there is anything to fold; where there was nothing it is not looked at again for LOOK_S."""
-    if time.monotonic() - _Looks.idle_at < LOOK_S:
-        return False
-    for source, model in ((claims.BATCHES, JournalBatch), (claims.FEEDBACK, Feedback)):
-        if claims.waiting(model, claims.standing(source).taken, 1):
-            return True
-    _Looks.idle_at = time.monotonic()
-    return False
+    sources = ((claims.BATCHES, JournalBatch), (claims.FEEDBACK, Feedback))
+    return any(claims.waiting(model, claims.standing(source).taken, 1) for source, model in sources)
 
 
 def work(lease: Lease) -> float | None:
@@ -168,14 +159,11 @@ class Folder:
         known = {subject.pk for subject in self._learnt({algorithm_id for algorithm_id, _ in one.totals})}
         columns = self._windows.added({key: totals for key, totals in one.totals.items() if key[0] in known})
         watched = detectors.watched(one.rights)
-        with self._lease.held():
-            # From now on nobody else writes; the wait before that was not ours to give back.
-            begun = time.monotonic()
+        with rests.held(self._lease):
             claims.take(one.before, one.ids)
             self._windows.write(columns)
             detectors.write(watched)
             self._lease.advance()
-        rests.give_way(time.monotonic() - begun)
 
 
 def _paged(commits: Sequence[Commit]) -> Sequence[Commit]:

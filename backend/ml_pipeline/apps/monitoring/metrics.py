@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
+from ml_pipeline.apps.events import clock
 from ml_pipeline.apps.monitoring import courses, currency, figures, readings, slicing, subjects, watches
 from ml_pipeline.apps.monitoring.readings import Range
 from ml_pipeline.apps.monitoring.subjects import Subject
@@ -62,7 +63,7 @@ def told(
 
 def folded() -> dict[str, Any]:
     """How current the windows are."""
-    behind_s = currency.behind_s(currency.now())
+    behind_s = currency.behind_s(clock.now())
     return {"is_current": behind_s == 0.0, "behind_s": behind_s}
 
 

@@ -1,4 +1,4 @@
-"""Readings: the totals of a range of time, whole or in steps.
+"""Readings: the totals of a range of time.
 
 Hours are whole: a range begins with the hour in which its beginning lies, and ends with that in which its end does.
 Whole weeks and days in it are read as such, so that a long range is few rows.
@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.monitoring import sql, totals
 from ml_pipeline.apps.monitoring.models import Window
 from ml_pipeline.apps.monitoring.totals import PARTS, WHOLE, Totals
-from ml_pipeline.apps.monitoring.windows import HOUR, SPANS, WEEK
+from ml_pipeline.apps.monitoring.windows import SPANS, WEEK
 
 # What is read where nothing else is asked for: neither features nor slices.
 METRICS = ("traffic", "performance")
@@ -62,41 +61,10 @@ class Range(NamedTuple):
         return [*before._windows(shorter), (longest, Range(first, last)), *after._windows(shorter)]
 
 
-class Step(NamedTuple):
-    """What the algorithms did in one step of a series, which begins then; those that did nothing are not there."""
-
-    begins_at: datetime
-    totals: dict[int, Totals]
-
-
-def algorithms(endpoint_id: int) -> dict[int, str]:
-    """The ids of an endpoint's algorithms, with their versions."""
-    return dict(MLAlgorithm.objects.filter(parent_endpoint=endpoint_id).values_list("pk", "version"))
-
-
 def merged(algorithm_ids: Collection[int], within: Range, parts: Sequence[str] = METRICS) -> dict[int, Totals]:
     """The totals of each algorithm in a range of time; those that did nothing are not there."""
     rows = _rows(algorithm_ids, within.windows(), parts)
     return {one: totals.summed(its) for one, its in _by("parent_mlalgorithm_id", rows).items()}
-
-
-def series(
-    algorithm_ids: Collection[int], within: Range, hours: int = HOUR, parts: Sequence[str] = METRICS
-) -> list[Step]:
-    """The same by steps of so many hours, one of SPANS, in order; of a day or week as much as is within the range.
-
-    Steps in which nothing was done are not there.
-    """
-    rows = _rows(algorithm_ids, within.windows(hours), parts)
-    for row in rows:
-        row["step"] = sql.hour_at(row["begins_at"]) // hours
-    return [
-        Step(
-            sql.begins_at(step * hours),
-            {one: totals.summed(its) for one, its in _by("parent_mlalgorithm_id", in_step).items()},
-        )
-        for step, in_step in sorted(_by("step", rows).items())
-    ]
 
 
 def _rows(

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from ml_pipeline.apps.accounts.authentication import SAFE_METHODS, SeesOwn, grant_of
 from ml_pipeline.apps.endpoints import batch_rows, feedback
-from ml_pipeline.apps.endpoints.api.serializers import (
+from ml_pipeline.apps.endpoints.api.request_serializers import (
     BulkFeedbackItemSerializer,
     BulkFeedbackReplySerializer,
     FeedbackReplySerializer,
