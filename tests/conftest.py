@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -29,7 +28,7 @@ import django  # noqa: E402
 
 django.setup()
 
-from homes import Home  # noqa: E402  (after Django is set up)
+from homes import Home, once  # noqa: E402  (after Django is set up)
 from mariadb import MariaDB  # noqa: E402
 from servers import Server  # noqa: E402
 
@@ -114,6 +113,11 @@ WHOLE = (
     "tests/research/test_the_same_seed_gives_the_same_predictions",
 )
 
+# What is tried here is Django's doing alone, which both doors ask alike: one of them is enough, but for `--whole`.
+CONTROL = tuple(
+    f"tests/{folder}/" for folder in ("abtests", "acceptance", "accounts", "batches", "client", "endpoints", "fuzz")
+)
+
 # Fixtures that take a minute, once a test run.
 NEEDED = {"bundles", "prepared_home"}
 
@@ -124,10 +128,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _is_of_the_whole(item: pytest.Item, every: set[str]) -> bool:
     # What holds behind the one door at length is tried behind the other by shorter tests.
+    is_for_one = item.get_closest_marker("long") is not None or item.nodeid.startswith(CONTROL)
     return item.nodeid.startswith(WHOLE) or (
-        item.get_closest_marker("long") is not None
-        and "wsgi" in item.nodeid
-        and item.nodeid.replace("wsgi", "asgi") in every
+        is_for_one and "wsgi" in item.nodeid and item.nodeid.replace("wsgi", "asgi") in every
     )
 
 
@@ -155,20 +158,17 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["ML_PIPELINE_HOME"], ignore_errors=True)
 
 
-@contextlib.contextmanager
-def once(lock: Path) -> Iterator[None]:
-    """Only one of the test processes at a time; whoever comes later finds the work done."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all processes of this test run share."""
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept(shared: Path) -> None:
+    """A new home on SQLite is made once a test run."""
+    Home.kept = shared / "new-home"
 
 
 @pytest.fixture(scope="session")

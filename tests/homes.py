@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCOPES = ("predict", "feedback", "read", "manage", "admin")
@@ -39,8 +42,20 @@ for name, status in (("random_forest", "production"), ("decision_tree", "staging
 """
 
 
+@contextlib.contextmanager
+def once(lock: Path) -> Iterator[None]:
+    """Only one of the test processes at a time; whoever comes later finds the work done."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 class Home:
     """One folder, and the environment in which commands and servers use it."""
+
+    # Where the test processes of a run keep a new home on SQLite, to be copied; None makes each anew.
+    kept: ClassVar[Path | None] = None
 
     def __init__(self, folder: Path, database_url: str = "") -> None:
         self.folder = folder
@@ -82,6 +97,16 @@ class Home:
 
     def make(self) -> Home:
         """A secret key, an up-to-date database and a key for every scope."""
+        if Home.kept is None or self.database_url:
+            return self._make()
+        with once(Home.kept.with_suffix(".lock")):
+            if not Home(Home.kept).is_complete:
+                shutil.rmtree(Home.kept, ignore_errors=True)
+                Home(Home.kept)._make()
+        shutil.copytree(Home.kept, self.folder, dirs_exist_ok=True)
+        return self
+
+    def _make(self) -> Home:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "secret_key").write_text("a-secret-key-for-tests-0123456789-0123456789\n")
         self.manage("migrate", "-v", "0", "--skip-checks")

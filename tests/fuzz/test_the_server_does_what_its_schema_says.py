@@ -16,7 +16,8 @@ from homes import Home
 from people import PERSON
 from servers import Server
 
-EXAMPLES = 25
+# Of a run that is to make all of them, and beside other tests.
+ALL, FEWER = 25, 12
 # Values may fit the document and name nothing that there is, which is told with 422.
 CONFIGURATION = """
 [checks]
@@ -45,6 +46,12 @@ enabled = false
 
 
 @pytest.fixture(scope="module")
+def examples(request: pytest.FixtureRequest) -> str:
+    """How many requests are made of one kind, for Schemathesis."""
+    return f"--max-examples={ALL if request.config.getoption('whole') else FEWER}"
+
+
+@pytest.fixture(scope="module")
 def server(module_home: Home) -> Iterator[Server]:
     running = Server("asgi", module_home, {}).start()
     running.predict(PERSON)
@@ -62,7 +69,7 @@ def _run(server: Server, folder: Path, *options: str) -> str:
         [
             str(Path(sys.executable).parent / "schemathesis"),
             *("--config-file", str(folder / "schemathesis.toml"), "run", str(document), "--url", server.url),
-            *("--seed", "1", "--generation-deterministic", "--max-examples", str(EXAMPLES), "--no-color", *options),
+            *("--seed", "1", "--generation-deterministic", "--no-color", *options),
         ],
         cwd=folder,
         capture_output=True,
@@ -76,11 +83,11 @@ def _run(server: Server, folder: Path, *options: str) -> str:
     return done.stdout
 
 
-def test_an_administrator_gets_what_is_documented(server: Server, tmp_path: Path) -> None:
+def test_an_administrator_gets_what_is_documented(server: Server, tmp_path: Path, examples: str) -> None:
     key = f"Authorization: Bearer {server.home.keys['admin']}"
-    report = _run(server, tmp_path, "-H", key, "--phases", "examples,coverage,fuzzing,stateful")
+    report = _run(server, tmp_path, "-H", key, "--phases", "examples,coverage,fuzzing,stateful", examples)
     assert "Stateful" in report
 
 
-def test_nobody_gets_what_is_documented(server: Server, tmp_path: Path) -> None:
-    _run(server, tmp_path, "--phases", "coverage,fuzzing", "--exclude-checks", "ignored_auth")
+def test_nobody_gets_what_is_documented(server: Server, tmp_path: Path, examples: str) -> None:
+    _run(server, tmp_path, "--phases", "coverage,fuzzing", "--exclude-checks", "ignored_auth", examples)
