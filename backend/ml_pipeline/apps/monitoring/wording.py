@@ -12,11 +12,11 @@ def told(part: Part, reference: Sequence[int], window: Sequence[int], place: int
     """One sentence on the place that differs most; of numbers also whether they are larger or smaller on the whole."""
     name = part.name or "score"
     before, now = reference[place] / sum(reference), window[place] / sum(window)
-    shares = f"{_share(now)} of rows {_where(part, place)}, {_share(before)} in the reference"
+    shares = f"{_share(now)} of rows {_where(part, reference, window, place)}, {_share(before)} in the reference"
     return f"{name}: {_way(part, reference, window)}{shares}"
 
 
-def _where(part: Part, place: int) -> str:
+def _where(part: Part, reference: Sequence[int], window: Sequence[int], place: int) -> str:
     about = part.about
     bounds = about["edges"] if about["kind"] == "numeric" else about["categories"]
     if place >= len(bounds):
@@ -29,9 +29,13 @@ def _where(part: Part, place: int) -> str:
         }[kind]
     if about["kind"] != "numeric":
         return f"are {bounds[place]!r}"
-    if place == 0:
-        return f"are {bounds[0]:g} or less"
-    return f"are above {bounds[place - 1]:g} and at most {bounds[place]:g}"
+    # Bins without rows are judged with the next one.
+    first = place
+    while first and not reference[first - 1] and not window[first - 1]:
+        first -= 1
+    if first == 0:
+        return f"are {bounds[place]:g} or less"
+    return f"are above {bounds[first - 1]:g} and at most {bounds[place]:g}"
 
 
 def _way(part: Part, reference: Sequence[int], window: Sequence[int]) -> str:
