@@ -18,7 +18,7 @@ from ml_pipeline.apps.events.models import Event
 from ml_pipeline.apps.jobs import jobs, leases
 from ml_pipeline.apps.jobs.leases import LeaseLost
 from ml_pipeline.apps.jobs.models import Job
-from ml_pipeline.apps.monitoring import currency, drift_windows
+from ml_pipeline.apps.monitoring import drift_windows
 from ml_pipeline.apps.monitoring.apps import DRIFT
 from ml_pipeline.apps.monitoring.models import DriftTest
 
@@ -30,7 +30,7 @@ NEXT_DAY = NOON + timedelta(days=1)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """The database's clock, which the test sets."""
     moment = [NEXT_DAY]
-    monkeypatch.setattr(currency, "now", lambda: moment[0])
+    monkeypatch.setattr("ml_pipeline.apps.events.clock.now", lambda: moment[0])
     return moment
 
 
