@@ -32,7 +32,9 @@ def judged(kind: str, draws: list[Draw], known: int, later: list[Draw], rows: in
     """Of features, each drawn so, with so many reference rows and so many later ones; and in words."""
     parts = [Part.of(bins.frozen(Feature("x", kind), draw(known))) for draw in draws]
     found = [counts(part.about, draw(rows)) for part, draw in zip(parts, later, strict=True)]
-    before = [[*part.about["counts"], *(part.about[name] for name in bins.OUTSIDE[part.about["kind"]])] for part in parts]
+    before = [
+        [*part.about["counts"], *(part.about[name] for name in bins.OUTSIDE[part.about["kind"]])] for part in parts
+    ]
     pairs = [pooling.pooled(*three) for three in zip(parts, before, found, strict=True)]
     judgements = drift.judged([one for one, _ in pairs], [one for _, one in pairs])
     return [
