@@ -23,10 +23,11 @@ class Plot(NamedTuple):
     first: float = 0.0
     height: int = HEIGHT
     right: int = RIGHT
+    left: int = LEFT
 
     def x(self, at: float) -> float:
         """Where a number of the horizontal scale is."""
-        return LEFT + (WIDTH - LEFT - self.right) * (at - self.first) / (self.last - self.first)
+        return self.left + (WIDTH - self.left - self.right) * (at - self.first) / (self.last - self.first)
 
     def y(self, value: float) -> float:
         """Where a number of the vertical scale is."""
@@ -67,8 +68,8 @@ def scale(plot: Plot, ticks: Iterable[tuple[float, str]]) -> list[SafeString]:
     found = []
     for value, text in ticks:
         y = plot.y(value)
-        found.append(format_html('<path class="grid" d="M{} {}H{}"/>', LEFT, at(y), plot.edge))
-        found.append(format_html('<text class="end" x="{}" y="{}">{}</text>', LEFT - 6, at(y + 4), text))
+        found.append(format_html('<path class="grid" d="M{} {}H{}"/>', plot.left, at(y), plot.edge))
+        found.append(format_html('<text class="end" x="{}" y="{}">{}</text>', plot.left - 6, at(y + 4), text))
     return found
 
 
@@ -79,7 +80,7 @@ def axis(plot: Plot, ticks: Iterable[tuple[float, str]], name: str) -> list[Safe
         kind = "middle" if plot.x(place) < WIDTH - 30 else "end"
         x = at(plot.x(place))
         found.append(format_html('<text class="{}" x="{}" y="{}">{}</text>', kind, x, plot.height - 22, text))
-    middle = at((LEFT + plot.edge) / 2)
+    middle = at((plot.left + plot.edge) / 2)
     found.append(format_html('<text class="middle" x="{}" y="{}">{}</text>', middle, plot.height - 6, name))
     return found
 
@@ -92,8 +93,8 @@ def caption(text: str) -> SafeString:
 def level(plot: Plot, value: float, kind: str, text: str) -> SafeString:
     """A line across the chart, and a word at it."""
     y = plot.y(value)
-    line = format_html('<path class="{}" d="M{} {}H{}"/>', kind, LEFT, at(y), plot.edge)
-    word = format_html('<text x="{}" y="{}">{}</text>', LEFT + 4, at(y - 5), text) if text else ""
+    line = format_html('<path class="{}" d="M{} {}H{}"/>', kind, plot.left, at(y), plot.edge)
+    word = format_html('<text x="{}" y="{}">{}</text>', plot.left + 4, at(y - 5), text) if text else ""
     return format_html("{}{}", line, word)
 
 
