@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
+
+from django.utils.safestring import SafeString, mark_safe
 
 from ml_pipeline.apps.monitoring.report import shapes, shown
 from ml_pipeline.apps.monitoring.report.facts import MOST_LISTED, Facts
@@ -16,6 +19,8 @@ from ml_pipeline.charts.pages import Cell
 MOST_LABELS: Final = 20
 MOST_FEATURES: Final = 15
 MOST_CODES: Final = 10
+# From so many letters on a cell is a wide one.
+_LONG = 40
 
 
 class Table(NamedTuple):
@@ -33,6 +38,24 @@ class Table(NamedTuple):
         cells = self.rows[0][1] if self.rows else []
         are_numbers = [False, *(isinstance(one, Cell) for one in cells)]
         return list(zip(self.columns, are_numbers, strict=False))
+
+    @property
+    def body(self) -> SafeString:
+        """The rows in HTML. There are hundreds of cells, of which a template would make ten times the work."""
+        return mark_safe("".join(map(_row, self.rows)))  # noqa: S308  (texts are escaped in `_row`)
+
+
+def _row(row: tuple[str, Sequence[Cell | str]]) -> str:
+    name, cells = row
+    drawn = [f'<tr><th scope="row"><bdi>{html.escape(name)}</bdi></th>']
+    for cell in cells:
+        if isinstance(cell, Cell):
+            exact, text = html.escape(cell.exact), html.escape(cell.shown)
+            drawn.append(f'<td class="number"><data value="{exact}">{text}</data></td>')
+        else:
+            kind = "phrase words" if len(cell) > _LONG else "phrase"
+            drawn.append(f'<td class="{kind}"><bdi>{html.escape(cell)}</bdi></td>')
+    return "".join([*drawn, "</tr>\n"])
 
 
 def algorithms(found: Facts) -> Table:
