@@ -52,6 +52,7 @@ OPERATIONS = [
     Operation("GET", "/endpoints/{endpoint}/history", "read"),
     Operation("GET", "/endpoints/{endpoint}/metrics", "read"),
     Operation("GET", "/endpoints/{endpoint}/drift", "read"),
+    Operation("GET", "/endpoints/{endpoint}/report", "read"),
     Operation("POST", "/endpoints/{endpoint}/rollback", "manage", {"reason": "tests"}),
     Operation("GET", "/endpoints/{endpoint}/aliases", "read"),
     Operation("GET", "/endpoints/{endpoint}/aliases/{alias}", "read"),

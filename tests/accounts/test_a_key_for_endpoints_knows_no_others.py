@@ -180,6 +180,7 @@ def test_what_is_its_own_is_worked_as_ever(bound: Actor) -> None:
         "endpoints/income_classifier/aliases",
         "endpoints/income_classifier/metrics",
         "endpoints/income_classifier/drift",
+        "endpoints/income_classifier/report",
         "mlalgorithms/1",
         "mlalgorithmstatuses/1",
         f"mlrequests/{request_id}",

@@ -32,6 +32,7 @@ app.add_typer(abtests.app, name="abtest")
 app.command()(batches.batch)
 app.add_typer(batches.app, name="batches")
 app.command()(status.status)
+app.command()(status.report)
 app.command()(events.events)
 app.add_typer(receivers.app, name="receivers")
 

@@ -1,4 +1,4 @@
-"""How endpoints are, on the terminal, over HTTP."""
+"""How endpoints are, over HTTP: on the terminal, and as a report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ml_pipeline.cli import terminal
-from ml_pipeline.cli.terminal import AsJson
+from ml_pipeline.cli.terminal import AsJson, Output
 
 _HEADINGS = ("endpoint", "ready", "algorithm", "requests", "errors", "p99", "accuracy", "drift", "alarm")
 
@@ -37,6 +37,23 @@ def _test(endpoint: str, test: dict[str, Any]) -> str:
     trouble = test["trouble"]
     given_up = " Counting it was given up; the worker's log says why." if trouble and trouble["is_given_up"] else ""
     return f"The A/B test {test['id']}, {test['title']!r}, runs under {endpoint}.{given_up}"
+
+
+def report(
+    endpoint: Annotated[str, typer.Argument(help="The endpoint's name.")],
+    *,
+    since: Annotated[str | None, typer.Option(help="From the hour of this time on; by default seven days.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until this time; by default now.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only algorithms of this version.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="Only algorithms of this name.")] = None,
+    slices: Annotated[str | None, typer.Option(help="Features, separated by commas.")] = None,
+    output: Output = None,
+) -> None:
+    """Print the report of an endpoint for people, an HTML page, or write it into a file."""
+    names = None if slices is None else slices.split(",")
+    with terminal.calling() as client:
+        page = client.report(endpoint, since, until, version=version, algorithm=algorithm, slices=names)
+    terminal.give_page(page, output, f"The report of {endpoint}")
 
 
 def _lines(one: dict[str, Any]) -> list[list[str | None]]:

@@ -1,4 +1,4 @@
-"""What of a `Client` asks how algorithms do: live performance, drift, and the state of every endpoint."""
+"""What of a `Client` asks how algorithms do: live performance, drift, the report of both, the state of endpoints."""
 
 from __future__ import annotations
 
@@ -53,6 +53,22 @@ class Monitoring:
         if limit is not None:
             query["limit"] = str(limit)
         return self._told(endpoint, "drift", query)
+
+    def report(
+        self,
+        endpoint: str,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        version: str | None = None,
+        algorithm: str | None = None,
+        slices: Iterable[str] | None = None,
+    ) -> str:
+        """Both for people, by default of the last seven days: one HTML page that needs nothing else."""
+        query = _query(since, until, version=version, algorithm=algorithm)
+        if slices is not None:
+            query["slices"] = ",".join(slices)
+        return self._connection.text(connection.path("endpoints", endpoint, "report"), query)
 
     def status(self, endpoint: str | None = None) -> list[Record]:
         """How each endpoint is, or that one: `ready`, its running `abtest`, and its `algorithms`, those that serve and

@@ -10,4 +10,5 @@ from ml_pipeline.apps.monitoring.api import views
 urlpatterns = [
     path("endpoints/<endpoint:name>/metrics", views.EndpointMetrics.as_view(), name="endpoint-metrics"),
     path("endpoints/<endpoint:name>/drift", views.EndpointDrift.as_view(), name="endpoint-drift"),
+    path("endpoints/<endpoint:name>/report", views.EndpointReport.as_view(), name="endpoint-report"),
 ]
