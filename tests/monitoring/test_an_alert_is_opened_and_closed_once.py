@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from registered import OPERATOR, algorithm
@@ -11,7 +12,7 @@ from watching import Manager, Traffic, promoted, round_made, told
 from ml_pipeline.apps.endpoints import statuses
 from ml_pipeline.apps.events import clock
 from ml_pipeline.apps.events.models import Event
-from ml_pipeline.apps.monitoring import alert_rounds, currency
+from ml_pipeline.apps.monitoring import alert_rounds, alert_rules, currency, sightings
 
 pytestmark = pytest.mark.django_db
 
@@ -189,3 +190,24 @@ def test_without_rules_no_worker_takes_the_job() -> None:
     assert not alert_rounds.has_work.__wrapped__()  # type: ignore[attr-defined]
     Manager().add("requests", "below", 1)
     assert alert_rounds.has_work.__wrapped__()  # type: ignore[attr-defined]
+
+
+def test_a_rule_that_changed_while_it_was_looked_at_is_judged_by_the_next_round(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted()
+    rules = [manager.add("requests", "below", 10, name=name) for name in ("changed", "deleted", "as-it-was")]
+    real = sightings.found
+
+    def found(*given: Any) -> Any:
+        seen = real(*given)
+        alert_rules.change(rules[0]["id"], {"threshold": 20.0}, actor="tests")
+        alert_rules.remove(rules[1]["id"], actor="tests")
+        return seen
+
+    monkeypatch.setattr(sightings, "found", found)
+    round_made()
+    assert [one["name"] for one in manager.get("alerts")] == ["as-it-was"]
+    monkeypatch.undo()
+    round_made()
+    assert [(one["name"], one["threshold"]) for one in manager.get("alerts")] == [("changed", 20), ("as-it-was", 10)]
