@@ -36,9 +36,7 @@ THEIRS = {
     "receiver": 7_800_001,
     "delivery": "07800002-0000-4000-8000-000000000000",
     "delivery_id": 7_800_003,
-    "window": 7_900_001,
-    "alertrule": 7_900_002,
-    "alert": 7_900_003,
+    **{"window": 7_900_001, "alertrule": 7_900_002, "alert": 7_900_003},
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
 MARKS = re.compile(
@@ -64,9 +62,7 @@ NOBODYS = {
     "receiver": 8_000_009,
     "delivery": "08000010-0000-4000-8000-000000000000",
     "delivery_id": 8_000_011,
-    "window": 8_000_012,
-    "alertrule": 8_000_013,
-    "alert": 8_000_014,
+    **{"window": 8_000_012, "alertrule": 8_000_013, "alert": 8_000_014},
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -84,9 +80,7 @@ OURS = {
     "receiver": 6_800_001,
     "delivery": "06800002-0000-4000-8000-000000000000",
     "delivery_id": 6_800_003,
-    "window": 6_900_001,
-    "alertrule": 6_900_002,
-    "alert": 6_900_003,
+    **{"window": 6_900_001, "alertrule": 6_900_002, "alert": 6_900_003},
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
@@ -159,14 +153,13 @@ def folded(pk, algorithm, word):
     Alarm.objects.create(**of_this, kind="drop", labelled=1, accuracy=0.5, of_labels=1, created_at=timezone.now())
 
 def alerted(names, algorithm, word, actor):
-    about = {{"parent_endpoint": algorithm.parent_endpoint, "name": word, "measure": "requests", "condition": "below",
-             "threshold": 1.0}}
+    about = {{"name": word, "measure": "requests", "condition": "below", "threshold": 1.0}}
+    about["parent_endpoint"] = algorithm.parent_endpoint
     rule = AlertRule.objects.create(
-        pk=names["alertrule"], **about, version=algorithm.version, window_hours=1, min_rows=0, created_by=actor,
-        created_at=timezone.now(), standing=json.dumps([{{"algorithm": word}}]))
-    Alert.objects.create(
-        pk=names["alert"], **about, rule=rule, parent_mlalgorithm=algorithm, value=0.0, rows=0, worst=0.0,
-        opened_at=timezone.now())
+        pk=names["alertrule"], **about, window_hours=1, min_rows=0, created_by=actor, created_at=timezone.now(),
+        standing=json.dumps([{{"algorithm": word}}]))
+    seen = {{"value": 0.0, "rows": 0, "worst": 0.0, "opened_at": timezone.now()}}
+    Alert.objects.create(pk=names["alert"], **about, **seen, rule=rule, parent_mlalgorithm=algorithm)
 
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
