@@ -6,13 +6,21 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from homes import ENDPOINT, Home
+from homes import Home
 from servers import Server
 from terminals import run
 
 from ml_pipeline.client import Client
 from ml_pipeline.errors import Refused
 
+ENDPOINT = "demo"
+_MADE = """
+import django
+django.setup()
+from ml_pipeline.apps.accounts.models import Team
+from ml_pipeline.apps.endpoints import endpoints
+endpoints.create("demo", Team.objects.get(name="default"), actor="tests")
+"""
 _ROUND = """
 import django
 django.setup()
@@ -26,9 +34,11 @@ lease.postpone(0.0)
 
 
 @pytest.fixture(scope="module")
-def server(module_home: Home) -> Iterator[Server]:
-    """That nobody has asked anything."""
-    one = Server("asgi", module_home, {}).start()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With an endpoint that nobody has asked anything, and nothing registered."""
+    home = Home(tmp_path_factory.mktemp("alerts") / "home").make()
+    home.python(_MADE)
+    one = Server("asgi", home, {}).start()
     yield one
     one.stop()
 
@@ -74,9 +84,9 @@ def test_commands_say_what_they_did(server: Server, client: Client) -> None:
     number = str(rule["id"])
     assert added == f"Rule {number}, quiet, of {ENDPOINT}: an alert when requests is below 5 in 3 h.\n"
     assert "not looked at" in said(server, "alerts", "rules")
-    options = ("--recovers-at", "0.1", "--min-rows", "7", "--feature", "age", "--version", "0.0.1", "--json")
+    options = ("--recovers-at", "0.1", "--min-rows", "7", "--feature", "age", "--json")
     made = json.loads(said(server, "alerts", "add", ENDPOINT, "gaps", "missing_rate", "--above", "0.2", *options))
-    assert (made["recovers_at"], made["min_rows"], made["feature"], made["version"]) == (0.1, 7, "age", "0.0.1")
+    assert (made["recovers_at"], made["min_rows"], made["feature"]) == (0.1, 7, "age")
     server.home.python(_ROUND)
     listed = said(server, "alerts")
     assert "requests 0, below 5" in listed
@@ -94,6 +104,7 @@ def test_what_cannot_be_done_is_said(server: Server) -> None:
         (rule, 2, "--above"),
         ((*rule, "--above", "1", "--below", "1"), 2, "--above"),
         ((*rule, "--below", "80"), 1, "threshold"),
+        ((*rule, "--below", "0.8", "--version", "9"), 1, "version"),
         (("add", ENDPOINT, "some", "beauty", "--below", "1"), 1, "latency_p99"),
         (("add", "nobodys", "some", "accuracy", "--below", "0.8"), 1, "no endpoint"),
         (("remove", "999"), 1, "no alert rule"),

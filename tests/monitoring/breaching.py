@@ -12,9 +12,9 @@ import django
 
 django.setup()
 
-from servers import wait_until  # noqa: E402  (Django is set up)
+from registered import algorithm  # noqa: E402  (Django is set up)
+from servers import wait_until  # noqa: E402
 
-from ml_pipeline.apps.endpoints.models import MLAlgorithm  # noqa: E402
 from ml_pipeline.apps.events import clock  # noqa: E402
 from ml_pipeline.apps.events.models import Event  # noqa: E402
 from ml_pipeline.apps.monitoring import alert_rules  # noqa: E402
@@ -25,7 +25,7 @@ PATIENCE_S = 120
 
 def main(breaches: int) -> None:
     """A rule on the volume of the endpoint, and a window whose requests come and go."""
-    by = MLAlgorithm.objects.select_related("parent_endpoint").order_by("pk")[0]
+    by = algorithm("1")
     texts = {"traffic": '{"errors": {}, "latencies": null}', "performance": "{}", "slices": "{}"}
     texts["features"] = '{"features": {}, "scores": null, "labels": null}'
     hour = clock.now().replace(minute=0, second=0, microsecond=0)

@@ -44,10 +44,12 @@ class Processes:
                 process.stdout.close()
 
 
-@pytest.fixture
-def processes(each_home: Home) -> Iterator[Processes]:
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
+def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
     """In a home of each database in turn."""
-    found = Processes(each_home)
+    names = {"sqlite": "", "postgresql": "postgres_url", "mysql": "mysql_url"}
+    name = names[request.param]
+    found = Processes(Home(tmp_path / "home", request.getfixturevalue(name) if name else "").make())
     yield found
     found.stop()
 
