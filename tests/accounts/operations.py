@@ -132,4 +132,22 @@ OPERATIONS = [
     Operation("GET", "/receivers/{receiver}/deliveries", "read"),
     Operation("POST", "/receivers/{receiver}/deliveries/{delivery}/retry", "manage", {}),
     Operation("DELETE", "/receivers/{receiver}", "manage"),
+    Operation("GET", "/alertrules", "read", is_of_all=True),
+    Operation(
+        "POST",
+        "/alertrules",
+        "manage",
+        {
+            "endpoint": "{endpoint}",
+            "name": "made-by-tests",
+            "measure": "requests",
+            "condition": "below",
+            "threshold": 1,
+        },
+    ),
+    Operation("GET", "/alertrules/{alertrule}", "read"),
+    Operation("PATCH", "/alertrules/{alertrule}", "manage", {"threshold": 2}),
+    Operation("GET", "/alerts", "read", is_of_all=True),
+    Operation("GET", "/alerts/{alert}", "read"),
+    Operation("DELETE", "/alertrules/{alertrule}", "manage"),
 ]

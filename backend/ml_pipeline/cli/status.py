@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ml_pipeline.cli import terminal
+from ml_pipeline.cli.alerts import sentence
 from ml_pipeline.cli.terminal import AsJson, Output
 
 _HEADINGS = ("endpoint", "ready", "algorithm", "requests", "errors", "p99", "accuracy", "drift", "alarm")
@@ -59,7 +60,7 @@ def report(
 def _lines(one: dict[str, Any]) -> list[list[str | None]]:
     ready = "yes" if one["ready"] else "no"
     if not one["algorithms"]:
-        return [[one["endpoint"], ready, "nothing in production", *[None] * 6]]
+        return [[one["endpoint"], ready, "nothing in production", *[None] * 5, _alarm(None, one["alerts"])]]
     lines = []
     for place, algorithm in enumerate(one["algorithms"]):
         about = [one["endpoint"], ready] if place == 0 else [None, None]
@@ -68,7 +69,15 @@ def _lines(one: dict[str, Any]) -> list[list[str | None]]:
             name += f" ({algorithm['status']})"
         metrics = algorithm["metrics"]
         figures = ["0", None, None, None] if metrics is None else _figures(metrics)
-        lines.append([*about, name, *figures, _drift(algorithm), _alarm(metrics)])
+        # What is of the endpoint as a whole, or of an algorithm that is not listed, stands in the first line.
+        others = {each["id"] for each in one["algorithms"] if place > 0 or each is not algorithm}
+        own = algorithm["id"]
+        alerts = [
+            each
+            for each in one["alerts"]
+            if each["parent_mlalgorithm"] == own or (place == 0 and each["parent_mlalgorithm"] not in others)
+        ]
+        lines.append([*about, name, *figures, _drift(algorithm), _alarm(metrics, alerts)])
     return lines
 
 
@@ -112,11 +121,13 @@ def _drift(algorithm: dict[str, Any]) -> str:
     return f"{', '.join(names) or 'none'} until {test['to']}"
 
 
-def _alarm(metrics: dict[str, Any] | None) -> str | None:
+def _alarm(metrics: dict[str, Any] | None, alerts: list[dict[str, Any]]) -> str | None:
+    told = [f"{one['name']}: {sentence(one)}, since {one['opened_at']}" for one in alerts]
     detector = None if metrics is None else metrics["detector"]
-    if detector is None or detector["state"] != "alarmed":
-        return None
-    return f"accuracy fell to {detector['alarm']['accuracy']:.2f}, told at {detector['since']}"
+    if detector is not None and detector["state"] == "alarmed":
+        fell = f"accuracy fell to {detector['alarm']['accuracy']:.2f}, told at {detector['since']}"
+        told = [fell, *told]
+    return "; ".join(told) or None
 
 
 def _percent(share: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ml_pipeline.client import connection
 from ml_pipeline.client.abtests import ABTests
+from ml_pipeline.client.alerts import Alerts
 from ml_pipeline.client.connection import Connection
 
 Record: TypeAlias = dict[str, Any]
@@ -20,6 +21,7 @@ class Monitoring:
 
     _connection: Connection
     abtests: ABTests
+    alerts: Alerts
 
     def metrics(
         self,
@@ -71,8 +73,9 @@ class Monitoring:
         return self._connection.text(connection.path("endpoints", endpoint, "report"), query)
 
     def status(self, endpoint: str | None = None) -> list[Record]:
-        """How each endpoint is, or that one: `ready`, its running `abtest`, and its `algorithms`, those that serve and
-        those with requests in the last 24 hours, each with its metrics, its last test of drift and its alarm."""
+        """How each endpoint is, or that one: `ready`, its running `abtest`, its open `alerts`, and its `algorithms`,
+        those that serve and those with requests in the last 24 hours, each with its metrics, its last test of drift and
+        its alarm."""
         readiness = self._connection.ask("GET", "/readyz", answers=(503,)).value
         if endpoint is None:
             names = [one["name"] for one in self._connection.pages(connection.path("endpoints"), {})]
@@ -108,6 +111,7 @@ class Monitoring:
             "ready": bool(readiness["ready"] and served and all(one["state"] == "ready" for one in served)),
             "folded": metrics["folded"],
             "abtest": self._running(name),
+            "alerts": self.alerts.list(endpoint=name, is_open="true"),
             "algorithms": sorted(algorithms, key=lambda one: one["status"] not in SERVED),
         }
 
