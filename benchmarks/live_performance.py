@@ -1,10 +1,11 @@
-"""What it takes to answer `GET endpoints/{name}/metrics` over 90 days whole: everything but the network.
+"""What it takes to answer `GET endpoints/{name}/metrics`, and `/report`, over 90 days: everything but the network.
 
     python benchmarks/live_performance.py [--rows 60000] [--home FOLDER] [--json]
 
 Logs and folds so many Adult requests of three algorithms as `folding.py` does, gives every hour, day and week of 90
-days the fullest totals that came of it, and asks for the whole reply with slices by sex and race in this very process:
-authentication, reading, figures and JSON. The time does not depend on the number of rows, only on that of the windows.
+days the fullest totals that came of it, and asks for the whole reply with slices by sex and race, and for the report
+of it, in this very process: authentication, reading, figures and JSON, or drawings and HTML. The time
+does not depend on the number of rows, only on that of the windows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from typing import Any
 import folding
 
 READINGS = 30
-SERIES = {"reply": {}, "by_day": {"by": "day"}, "one_algorithm": {"algorithm": "random_forest"}}
+ASKED = {
+    "reply": ("metrics", {}),
+    "by_day": ("metrics", {"by": "day"}),
+    "one_algorithm": ("metrics", {"algorithm": "random_forest"}),
+    "report": ("report", {}),
+}
 
 
 def main() -> None:
@@ -53,7 +59,9 @@ def told(found: dict[str, Any]) -> str:
         f"{folding.DAYS} days of {found['algorithms']} algorithms, all figures and slices: "
         f"{found['reply_ms']:.0f} ms ({found['reply_cpu_ms']:.0f} ms of the processor), {found['reply_kb']:.0f} kB; "
         f"with a series by day {found['by_day_ms']:.0f} ms ({found['by_day_cpu_ms']:.0f}); of one algorithm "
-        f"{found['one_algorithm_ms']:.0f} ms ({found['one_algorithm_cpu_ms']:.0f}). Medians of {READINGS}."
+        f"{found['one_algorithm_ms']:.0f} ms ({found['one_algorithm_cpu_ms']:.0f}). The report for people: "
+        f"{found['report_ms']:.0f} ms ({found['report_cpu_ms']:.0f}), {found['report_kb']:.0f} kB. "
+        f"Medians of {READINGS}."
     )
 
 
@@ -67,11 +75,11 @@ def asked() -> dict[str, Any]:
     _, key = keys.create("benchmark", ["read"], actor="benchmark")
     client = Client(headers={"Authorization": f"Bearer {key}", "Host": "127.0.0.1"})
     until = folding.BEGUN - timedelta(hours=11.5)
-    address = f"/api/v1/endpoints/{Endpoint.objects.get().name}/metrics"
+    endpoint = f"/api/v1/endpoints/{Endpoint.objects.get().name}"
     query = {"from": (until - timedelta(days=folding.DAYS)).isoformat(), "to": until.isoformat(), "slices": "sex,race"}
     found: dict[str, Any] = {}
-    for name, more in SERIES.items():
-        took = []
+    for name, (route, more) in ASKED.items():
+        took, address = [], f"{endpoint}/{route}"
         # Routes are read with the first request.
         client.get(address, {**query, **more})
         cpu_s = time.process_time()
@@ -83,8 +91,9 @@ def asked() -> dict[str, Any]:
                 raise RuntimeError(reply.content.decode())
         found[f"{name}_ms"] = statistics.median(took)
         found[f"{name}_cpu_ms"] = (time.process_time() - cpu_s) / READINGS * 1e3
+        found[f"{name}_kb"] = len(reply.content) / 1e3
         if name == "reply":
-            found |= {"algorithms": len(reply.json()["algorithms"]), "reply_kb": len(reply.content) / 1e3}
+            found["algorithms"] = len(reply.json()["algorithms"])
     return found
 
 

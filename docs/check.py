@@ -216,10 +216,9 @@ def error_codes() -> Iterator[str]:
 def typer_commands(command: Any, name: str) -> Iterator[str]:
     """The full names of the commands under a Typer command."""
     below = getattr(command, "commands", None)
-    if below is None:
+    if below is None or getattr(command, "invoke_without_command", False):
         yield name
-        return
-    for word, one in below.items():
+    for word, one in (below or {}).items():
         yield from typer_commands(one, f"{name} {word}")
 
 

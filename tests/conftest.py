@@ -61,6 +61,7 @@ LONG = (
     "tests/client/test_a_command_registers_and_promotes",
     "tests/client/test_a_csv_is_read_by_the_signature",
     "tests/client/test_a_file_is_scored_by_client_and_command",
+    "tests/client/test_alerts_are_worked_from_python_and_the_terminal",
     "tests/client/test_an_algorithm_is_registered_from_whatever_holds_it",
     "tests/client/test_receivers_are_worked_from_python_and_the_terminal",
     "tests/docs/test_the_client_guide_",

@@ -1,11 +1,10 @@
-"""Tests in every state that a report tells of, each made of logged answers and outcomes; and what a page says."""
+"""Tests in every state that a report tells of, each made of logged answers and outcomes."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Callable, Sequence
-from html.parser import HTMLParser
 from typing import Any
 
 from logged import ACCURACY, PLAN, algorithms, folded, of_arm, told
@@ -22,7 +21,6 @@ SLOW = {"name": "slow", "margin": 0.01, "alpha": 0.01, "objective_us": 50_000}
 REGRESSION = {**SIGNATURE, "task": "regression", "labels": []}
 # Numbers that nothing reaches, of a test that only a person ends.
 ENDLESS = {"alpha": 1e-6, "harm_alpha": 1e-6}
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
 def begun(
@@ -173,48 +171,3 @@ STATES: dict[str, Callable[[], ABTest]] = {
         corrected,
     )
 }
-
-
-class Page(HTMLParser):
-    """A page that is read: its texts, elements in their order, tables by id or class, and what is not balanced."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.problems: list[str] = []
-        self.texts: list[str] = []
-        # Exact values of the cells, a list for each row, by the table's id or class.
-        self.tables: dict[str, list[list[str]]] = {}
-        self._open: list[str] = []
-        self._table = ""
-        self.feed(html)
-        self.close()
-        self.problems += [f"{one} is not closed" for one in self._open]
-
-    @property
-    def text(self) -> str:
-        """All that is read on it, but not its style."""
-        return " ".join(" ".join(self.texts).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.elements.append((tag, given))
-        if tag not in VOID:
-            self._open.append(tag)
-        if tag == "table":
-            self._table = given.get("id") or given.get("class") or ""
-        elif tag == "tr":
-            self.tables.setdefault(self._table, []).append([])
-        elif tag == "data":
-            self.tables[self._table][-1].append(given["value"] or "")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open.pop() != tag:
-            self.problems.append(f"{tag} is closed out of turn")
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
-            self.texts.append(data)

@@ -33,6 +33,8 @@ SIBLINGS: dict[str, Any] = {
     "delivery": "07500009-0000-4000-8000-000000000000",
     "delivery_id": 7_500_010,
     "window": 7_500_011,
+    "alertrule": 7_500_012,
+    "alert": 7_500_013,
 }
 # A key knows no team's people and no keys, and these are not what is asked about here.
 NAMES: dict[str, Any] = {"team": "nobody", "username": "nobody", "key": 8_000_004}
@@ -127,6 +129,11 @@ def test_filters_find_no_sibling(bound: Actor, free: Actor) -> None:
         ("/api/v1/abtests", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/batches", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/receivers", {"endpoint": SIBLINGS["endpoint"]}),
+        ("/api/v1/alertrules", {"endpoint": SIBLINGS["endpoint"]}),
+        ("/api/v1/alertrules", {"name": "sibling"}),
+        ("/api/v1/alerts", {"endpoint": SIBLINGS["endpoint"]}),
+        ("/api/v1/alerts", {"rule": SIBLINGS["alertrule"]}),
+        ("/api/v1/alerts", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/batches/feedback", {"endpoint": SIBLINGS["endpoint"]}),
         ("/api/v1/batches", {"parent_mlalgorithm": SIBLINGS["algorithm"]}),
         ("/api/v1/mlrequests", {"endpoint": SIBLINGS["endpoint"]}),
@@ -180,6 +187,7 @@ def test_what_is_its_own_is_worked_as_ever(bound: Actor) -> None:
         "endpoints/income_classifier/aliases",
         "endpoints/income_classifier/metrics",
         "endpoints/income_classifier/drift",
+        "endpoints/income_classifier/report",
         "mlalgorithms/1",
         "mlalgorithmstatuses/1",
         f"mlrequests/{request_id}",

@@ -42,6 +42,7 @@ WAITS = ("POST", "/batch-predict")
 RECKONS = ("POST", "/abtests/{abtest}/selftest")
 TWO_ARMS = {"title": "tests", "parent_mlalgorithm_1": "{first}", "parent_mlalgorithm_2": "{algorithm}"}
 RECEIVER = {"kind": "webhook", "address": "https://hooks.example.org/", "events": ["*"]}
+RULE = {"name": "quiet", "measure": "requests", "condition": "below", "threshold": 1}
 # In an order in which each succeeds: method, route, body, the events that it leaves, and the name for the id in the
 # reply. Each is asked twice: the second time it is refused, or changes nothing.
 STEPS: list[tuple[str, str, Any, list[str], str]] = [
@@ -62,6 +63,9 @@ STEPS: list[tuple[str, str, Any, list[str], str]] = [
     ("PATCH", "/endpoints/{endpoint}", {"owner": "patched"}, ["endpoint.changed"], ""),
     ("DELETE", "/endpoints/{endpoint}", None, ["endpoint.deleted"], ""),
     ("POST", "/endpoints", {"name": "{endpoint}", "team": "{team}"}, ["endpoint.created"], ""),
+    ("POST", "/alertrules", {**RULE, "endpoint": "{endpoint}"}, ["alertrule.created"], "alertrule"),
+    ("PATCH", "/alertrules/{alertrule}", {"threshold": 2}, ["alertrule.changed"], ""),
+    ("DELETE", "/alertrules/{alertrule}", None, ["alertrule.deleted"], ""),
     (*UPLOAD, {"name": "first", "tags": {"review": "done"}}, ["algorithm.registered", "tag.put"], "first"),
     (*UPLOAD, {"name": "second", "tags": {}}, ["algorithm.registered"], "algorithm"),
     ("PUT", "/endpoints/{endpoint}/aliases/{alias}", {"parent_mlalgorithm": "{algorithm}"}, ["alias.put"], ""),
@@ -177,7 +181,7 @@ def test_what_is_refused_leaves_none(server: Server, reader: httpx.Client) -> No
                 method,
                 path,
                 body,
-                {**names, "first": 1, "algorithm": 1, "abtest": 1, "batch": 1, "receiver": 1},
+                {**names, "first": 1, "algorithm": 1, "abtest": 1, "batch": 1, "receiver": 1, "alertrule": 1},
             )
             assert reply.status_code == 403, (method, path, reply.text)
     for body in ({"name": "Bad Name"}, {"name": "good-name", "actor": "somebody else"}):

@@ -18,6 +18,7 @@ ID = "00000000-0000-7000-8000-000000000000"
 NAMES = {
     **dict.fromkeys(("alias", "tag", "team", "username"), "*"),
     **dict.fromkeys(("algorithm", "step", "key", "abtest", "batch", "feedback_file", "receiver"), 999),
+    **dict.fromkeys(("alertrule", "alert"), 999),
     "endpoint": ENDPOINT,
     **dict.fromkeys(("request", "delivery"), ID),
 }

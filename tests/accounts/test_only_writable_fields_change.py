@@ -43,6 +43,13 @@ WRITABLE = {
         *("kind", "address", "events", "team", "endpoint", "administration", "description", "is_active"),
     },
     "/receivers/{receiver}": {"address", "events", "administration", "description", "is_active"},
+    "/alertrules": {
+        *("endpoint", "name", "measure", "condition", "threshold", "recovers_at", "window_hours", "min_rows"),
+        *("beyond_chance", "is_active", "feature", "label", "algorithm", "version"),
+    },
+    "/alertrules/{alertrule}": {
+        *("threshold", "recovers_at", "window_hours", "min_rows", "beyond_chance", "is_active"),
+    },
     "/receivers/{receiver}/test": set(),
     "/receivers/{receiver}/rotate": set(),
     "/receivers/{receiver}/deliveries/{delivery}/retry": set(),

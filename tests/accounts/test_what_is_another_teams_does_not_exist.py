@@ -79,11 +79,15 @@ def test_no_list_and_no_page_has_anything_of_theirs(actors: list[Actor]) -> None
 
 @pytest.mark.parametrize(
     "scoped",
-    ["mlalgorithms", "mlalgorithmstatuses", "mlrequests", "abtests", "batches", "batches/feedback", "receivers"],
+    [
+        *("mlalgorithms", "mlalgorithmstatuses", "mlrequests", "abtests", "batches", "batches/feedback", "receivers"),
+        *("alertrules", "alerts"),
+    ],
 )
 def test_filters_by_what_is_theirs_find_what_filters_by_nothing_find(actors: list[Actor], scoped: str) -> None:
     parameters = {"endpoint": "endpoint", "algorithm": "parent_mlalgorithm"}
-    names = ("endpoint",) if scoped in ("mlalgorithms", "batches/feedback", "receivers") else ("endpoint", "algorithm")
+    by_endpoint = ("mlalgorithms", "batches/feedback", "receivers", "alertrules")
+    names = ("endpoint",) if scoped in by_endpoint else ("endpoint", "algorithm")
     for actor in actors:
         if "read" in actor.scopes:
             for name in names:
@@ -163,6 +167,8 @@ def test_the_admin_shows_nothing_of_theirs(actors: list[Actor]) -> None:
         "monitoring/window": ("window", "read"),
         "monitoring/alarm": ("window", "read"),
         "monitoring/drifttest": ("window", "read"),
+        "monitoring/alertrule": ("alertrule", "read"),
+        "monitoring/alert": ("alert", "read"),
         "events/event": ("key", "admin"),
         "events/receiver": ("receiver", "admin"),
         "events/delivery": ("delivery_id", "admin"),
@@ -202,7 +208,10 @@ def test_a_key_for_endpoints_sees_no_other_of_its_team(two_teams_server: Server,
     elsewhere = two_teams.of_key(two_teams_server, "bound elsewhere", secrets["bound-elsewhere"])
     for operation in OPERATIONS:
         if operation.path.startswith(
-            ("/endpoints/", "/mlalgorithms/", "/mlalgorithmstatuses/", "/{endpoint}", "/batch", "/receivers/")
+            (
+                *("/endpoints/", "/mlalgorithms/", "/mlalgorithmstatuses/", "/{endpoint}", "/batch", "/receivers/"),
+                *("/alertrules/", "/alerts/"),
+            )
         ) and operation.path not in ("/batches", "/batches/feedback"):
             reply = asked(elsewhere, operation, {**OURS, "request": NOBODYS["request"]})
             assert reply.status_code == 404, (operation, reply.text)

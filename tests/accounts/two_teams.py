@@ -36,11 +36,12 @@ THEIRS = {
     "receiver": 7_800_001,
     "delivery": "07800002-0000-4000-8000-000000000000",
     "delivery_id": 7_800_003,
-    "window": 7_900_001,
+    **{"window": 7_900_001, "alertrule": 7_900_002, "alert": 7_900_003},
 }
 # What no reply to others may have in it: every name and id of theirs but the ids' digits, which are long enough.
 MARKS = re.compile(
-    "rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|780000[1-3]|7900001|7200002|07000005", re.IGNORECASE
+    "rivals|7100001|7200001|7300001|7400001|7500001|7600001|7700001|780000[1-3]|790000[1-3]|7200002|07000005",
+    re.IGNORECASE,
 )
 # Of the same kind, and of nobody.
 NOBODYS = {
@@ -61,7 +62,7 @@ NOBODYS = {
     "receiver": 8_000_009,
     "delivery": "08000010-0000-4000-8000-000000000000",
     "delivery_id": 8_000_011,
-    "window": 8_000_012,
+    **{"window": 8_000_012, "alertrule": 8_000_013, "alert": 8_000_014},
 }
 OURS = {
     "endpoint": ENDPOINT,
@@ -79,7 +80,7 @@ OURS = {
     "receiver": 6_800_001,
     "delivery": "06800002-0000-4000-8000-000000000000",
     "delivery_id": 6_800_003,
-    "window": 6_900_001,
+    **{"window": 6_900_001, "alertrule": 6_900_002, "alert": 6_900_003},
 }
 
 # `filled(names, team, word, actor)` is an endpoint of that team with one of each thing that belongs to one, made by the
@@ -96,7 +97,7 @@ from ml_pipeline.apps.batches.models import BatchJob, FeedbackFile
 from ml_pipeline.apps.endpoints import aliases, statuses, tags
 from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm, MLAlgorithmStatus, MLRequest
 from ml_pipeline.apps.events.models import Delivery, Receiver
-from ml_pipeline.apps.monitoring.models import Alarm, DriftTest, Window
+from ml_pipeline.apps.monitoring.models import Alarm, Alert, AlertRule, DriftTest, Window
 from ml_pipeline.stats.courses import Course
 from ml_pipeline.stats.plans import Plan
 
@@ -151,6 +152,15 @@ def folded(pk, algorithm, word):
         result=json.dumps({{"features": [], "score": None, "untested": [word], "estimate": None}}))
     Alarm.objects.create(**of_this, kind="drop", labelled=1, accuracy=0.5, of_labels=1, created_at=timezone.now())
 
+def alerted(names, algorithm, word, actor):
+    about = {{"name": word, "measure": "requests", "condition": "below", "threshold": 1.0}}
+    about["parent_endpoint"] = algorithm.parent_endpoint
+    rule = AlertRule.objects.create(
+        pk=names["alertrule"], **about, window_hours=1, min_rows=0, created_by=actor, created_at=timezone.now(),
+        standing=json.dumps([{{"algorithm": word}}]))
+    seen = {{"value": 0.0, "rows": 0, "worst": 0.0, "opened_at": timezone.now()}}
+    Alert.objects.create(pk=names["alert"], **about, **seen, rule=rule, parent_mlalgorithm=algorithm)
+
 def filled(names, team, word, actor):
     endpoint = Endpoint(pk=names["endpoint_id"], team=team, name=names["endpoint"], created_at=timezone.now())
     endpoint.save(force_insert=True)
@@ -173,6 +183,7 @@ def filled(names, team, word, actor):
     sent(names["feedback_file"], endpoint, word, actor)
     told(names, endpoint, word, actor)
     folded(names["window"], row, word)
+    alerted(names, row, word, actor)
 """
 
 _MAKE = (
@@ -199,6 +210,7 @@ ours_rest = archived(ours_too["archived"], MLAlgorithm.objects.get(pk=1), "archi
 queued(ours_too["batch"], ours_one, "ours", "tests")
 sent(ours_too["feedback_file"], ours_one.parent_endpoint, "ours", "tests")
 told(ours_too, ours_one.parent_endpoint, "ours", "tests")
+alerted(ours_too, ours_one, "ours", "tests")
 ended(ours_too["abtest"], ours_one.parent_endpoint, "ours", (ours_one, ours_rest), "tests")
 Feedback.objects.create(request_id=theirs["request"], value=">50K", actor="rita-of-rivals", created_at=timezone.now())
 made, rivals_key = keys.create("rivals-key", ["admin"], actor="tests", team=rivals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from homes import ENDPOINT, Home
@@ -80,6 +81,16 @@ def test_the_client_asks_the_same(server: Server) -> None:
         assert client.drift(ENDPOINT)["tests"] == []
         assert client.drift(ENDPOINT, "2020-01-01", "2020-01-02")["algorithms"] == []
         assert client.status()[0]["endpoint"] == ENDPOINT
+        assert "600 requests came in this time" in client.report(ENDPOINT, slices=["sex"])
+
+
+def test_the_report_is_printed_or_written(server: Server, tmp_path: Path) -> None:
+    page = run(server, "report", ENDPOINT, "--slices", "sex", scope="read").stdout
+    assert page.startswith("<!DOCTYPE html>")
+    file = tmp_path / "report.html"
+    assert str(file) in run(server, "report", ENDPOINT, "-o", str(file), scope="read").stdout.replace("\n", "")
+    assert "600 requests came in this time" in file.read_text(encoding="utf-8")
+    assert run(server, "report", ENDPOINT, "--version", "9.9", scope="read").returncode == 1
 
 
 def test_what_is_wrong_is_said(server: Server) -> None:

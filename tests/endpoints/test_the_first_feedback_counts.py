@@ -67,6 +67,33 @@ def test_labels_that_look_like_numbers_may_come_as_numbers() -> None:
     assert feedback.effective([digits]) == {digits: "1"}
 
 
+@pytest.mark.parametrize(
+    ("labels", "value", "stored"),
+    [
+        (["0", "1"], 1.0, "1"),
+        (["0.0", "1.0"], 1, "1.0"),
+        (["0.0", "1.0"], 0.0, "0.0"),
+        (["0.5", "1.5"], 1.5, "1.5"),
+        (["False", "True"], True, "True"),
+        (["false", "true"], False, "false"),
+        (["3", str(10**30)], 10**30, str(10**30)),
+    ],
+)
+def test_labels_that_are_no_text_in_the_model_may_come_as_they_are(
+    labels: list[str], value: object, stored: str
+) -> None:
+    asked = request(algorithm("3", signature={**SIGNATURE, "labels": labels}))
+    feedback.record(asked, value, ANN)
+    assert feedback.effective([asked]) == {asked: stored}
+
+
+@pytest.mark.parametrize("value", [True, 2, 0.5, 1e300, 10**400, [1]])
+def test_numbers_and_truths_that_are_no_label_are_refused(value: object) -> None:
+    digits = request(algorithm("3", signature={**SIGNATURE, "labels": ["0", "1"]}))
+    with pytest.raises(InvalidInput, match="one of 0, 1"):
+        feedback.record(digits, value, ANN)
+
+
 def test_a_bulk_keeps_the_good_and_names_the_bad(classified: UUID) -> None:
     stranger = uuid4()
     items = [Item(classified, "yes"), Item(classified, "yes"), Item(stranger, "yes"), Item(classified, "perhaps")]

@@ -198,3 +198,17 @@ def test_rows_without_inputs_are_judged_by_their_scores() -> None:
     assert found["untested"] == ["age", "job", "member"]
     assert found["score"]["rows"] == 600
     assert MLRequest.objects.count() == 600
+
+
+def test_inputs_that_are_kept_no_longer_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift_windows, "MOST_BLIND", 1_200)
+    by = watched()
+    log(by, NOON, 300)
+    log(by, NOON + HOUR, 700, input_data="null")
+    assert found_tests() == []
+    log(by, NOON + 2 * HOUR, 600, input_data="null")
+    (one,) = found_tests()
+    assert (one.from_at, one.to_at, one.rows, one.tested) == (NOON, NOON + 3 * HOUR, 1_600, 1)
+    assert json.loads(one.result)["untested"] == ["age", "job", "member"]
+    log(by, NOON + 3 * HOUR, 500, input_data="null")
+    assert [one.rows for one in found_tests()] == [1_600, 500]

@@ -93,7 +93,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     from ml_pipeline.apps.batches.models import BatchChunk, BatchJob, FeedbackFile
     from ml_pipeline.apps.endpoints import models
     from ml_pipeline.apps.events.models import Delivery, Event, Receiver
-    from ml_pipeline.apps.monitoring.models import Alarm, DriftTest, Window
+    from ml_pipeline.apps.monitoring.models import Alarm, Alert, AlertRule, DriftTest, Window
 
     now, digest = timezone.now(), f"{number:064x}"
     real = models.MLAlgorithm.objects.get(name="decision_tree")
@@ -155,6 +155,10 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     fill(drift, texts, result=result)
     alarm = Alarm(parent_mlalgorithm=algorithm, labelled=1, accuracy=0.5, of_labels=1, created_at=now)
     fill(alarm, texts)
+    rule = AlertRule(parent_endpoint=endpoint, created_at=now, threshold=1.0, window_hours=1, min_rows=0)
+    fill(rule, texts, standing=json.dumps([{"algorithm": ALL, "state": ALL}]))
+    alert = Alert(parent_endpoint=endpoint, parent_mlalgorithm=algorithm, rule=rule, opened_at=now)
+    fill(alert, texts, value=1.0, threshold=1.0, rows=1, worst=1.0)
     # What the first page of the admin lists as the latest.
     kind = ContentType.objects.get_for_model(User)
     superuser = User.objects.get(is_superuser=True)
@@ -162,7 +166,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
     entry.object_repr = ALL[:200]
     entry.save()
     made = (team, person, key, event, endpoint, algorithm, tag, alias, step, request, feedback, abtest, batch, file)
-    made = (*made, receiver, delivery, window, alarm, drift)
+    made = (*made, receiver, delivery, window, alarm, drift, rule, alert)
     return {one._meta.label_lower: one for one in made} | {"accounts.membership": person.memberships.get()}
 
 
@@ -196,6 +200,8 @@ def main() -> None:
             "feedback_file": row["batches.feedbackfile"].pk,
             "receiver": row["events.receiver"].pk,
             "delivery": str(row["events.delivery"].uid),
+            "alertrule": row["monitoring.alertrule"].pk,
+            "alert": row["monitoring.alert"].pk,
         }
         for row in rows
     ]

@@ -40,6 +40,8 @@ NAMES = {
     "batches": "batch",
     "feedback": "feedback_file",
     "receivers": "receiver",
+    "alertrules": "alertrule",
+    "alerts": "alert",
     "deliveries": "delivery",
 }
 # What a stranger writes into a link that he sends.

@@ -18,6 +18,7 @@ PAGES = (
     "/api/v1/endpoints/income_classifier/history",
     "/api/v1/endpoints/income_classifier/metrics",
     "/api/v1/endpoints/income_classifier/drift",
+    "/api/v1/endpoints/income_classifier/report",
     "/api/v1/endpoints/income_classifier/rollback",
     "/api/v1/endpoints/income_classifier/aliases",
     "/api/v1/endpoints/income_classifier/aliases/candidate",

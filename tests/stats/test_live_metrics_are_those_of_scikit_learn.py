@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,23 @@ def test_losses_are_those_of_scikit_learn(case: tuple[Any, Any, Any, dict[str, A
     assert found["log_loss"]["value"] == pytest.approx(metrics.log_loss(true, given, labels=every), **CLOSE)
     brier = metrics.brier_score_loss(true, given, labels=every, scale_by_half=True)
     assert found["brier"]["value"] == pytest.approx(brier, **CLOSE)
+
+
+@pytest.mark.parametrize("labels", [3, 10])
+def test_losses_of_probabilities_that_were_rounded_are_those_of_scikit_learn(labels: int) -> None:
+    rng = np.random.default_rng(0)
+    for rows in (1, 10, 1_000):
+        given = rng.dirichlet(np.ones(labels), rows).astype(np.float32).astype(np.float64)
+        true = rng.integers(0, labels, rows)
+        found = Classification.of(true, given.argmax(axis=1), given, labels=labels).metrics()
+        every = list(range(labels))
+        with warnings.catch_warnings():
+            # They do not add up to 1 to the last digit, which it minds.
+            warnings.simplefilter("ignore")
+            loss = metrics.log_loss(true, given, labels=every)
+            brier = metrics.brier_score_loss(true, given, labels=every, scale_by_half=True)
+        assert found["log_loss"]["value"] == pytest.approx(loss, **CLOSE)
+        assert found["brier"]["value"] == pytest.approx(brier, **CLOSE)
 
 
 def test_the_area_is_off_by_no_more_than_it_says(case: tuple[Any, Any, Any, dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ml_pipeline import __version__
-from ml_pipeline.cli import abtests, batches, events, predictions, receivers, registry, server, status
+from ml_pipeline.cli import abtests, alerts, batches, events, predictions, receivers, registry, server, status
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(server.demo)
@@ -32,7 +32,9 @@ app.add_typer(abtests.app, name="abtest")
 app.command()(batches.batch)
 app.add_typer(batches.app, name="batches")
 app.command()(status.status)
+app.command()(status.report)
 app.command()(events.events)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(receivers.app, name="receivers")
 
 

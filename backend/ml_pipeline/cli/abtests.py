@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ml_pipeline.cli import registry, terminal
 from ml_pipeline.cli.registry import Wait
-from ml_pipeline.cli.terminal import AsJson
+from ml_pipeline.cli.terminal import AsJson, Output
 
 app = typer.Typer(no_args_is_help=True, help="A/B tests of algorithms.")
 
@@ -126,19 +125,12 @@ def stop(
 def report(
     test_id: TestId,
     *,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")] = None,
+    output: Output = None,
 ) -> None:
     """Print the report of a test for people, an HTML page, or write it into a file."""
     with terminal.calling() as client:
         page = client.abtests.report(test_id)
-    if output is None:
-        typer.echo(page)
-        return
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        terminal.fail(f"{output} cannot be written: {error.strerror}.")
-    terminal.say(f"The report of A/B test {test_id} is in {output}.")
+    terminal.give_page(page, output, f"The report of A/B test {test_id}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""How endpoints are, on the terminal, over HTTP."""
+"""How endpoints are, over HTTP: on the terminal, and as a report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ml_pipeline.cli import terminal
-from ml_pipeline.cli.terminal import AsJson
+from ml_pipeline.cli.alerts import sentence
+from ml_pipeline.cli.terminal import AsJson, Output
 
 _HEADINGS = ("endpoint", "ready", "algorithm", "requests", "errors", "p99", "accuracy", "drift", "alarm")
 
@@ -39,10 +40,27 @@ def _test(endpoint: str, test: dict[str, Any]) -> str:
     return f"The A/B test {test['id']}, {test['title']!r}, runs under {endpoint}.{given_up}"
 
 
+def report(
+    endpoint: Annotated[str, typer.Argument(help="The endpoint's name.")],
+    *,
+    since: Annotated[str | None, typer.Option(help="From the hour of this time on; by default seven days.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until this time; by default now.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only algorithms of this version.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="Only algorithms of this name.")] = None,
+    slices: Annotated[str | None, typer.Option(help="Features, separated by commas.")] = None,
+    output: Output = None,
+) -> None:
+    """Print the report of an endpoint for people, an HTML page, or write it into a file."""
+    names = None if slices is None else slices.split(",")
+    with terminal.calling() as client:
+        page = client.report(endpoint, since, until, version=version, algorithm=algorithm, slices=names)
+    terminal.give_page(page, output, f"The report of {endpoint}")
+
+
 def _lines(one: dict[str, Any]) -> list[list[str | None]]:
     ready = "yes" if one["ready"] else "no"
     if not one["algorithms"]:
-        return [[one["endpoint"], ready, "nothing in production", *[None] * 6]]
+        return [[one["endpoint"], ready, "nothing in production", *[None] * 5, _alarm(None, one["alerts"])]]
     lines = []
     for place, algorithm in enumerate(one["algorithms"]):
         about = [one["endpoint"], ready] if place == 0 else [None, None]
@@ -51,7 +69,15 @@ def _lines(one: dict[str, Any]) -> list[list[str | None]]:
             name += f" ({algorithm['status']})"
         metrics = algorithm["metrics"]
         figures = ["0", None, None, None] if metrics is None else _figures(metrics)
-        lines.append([*about, name, *figures, _drift(algorithm), _alarm(metrics)])
+        # What is of the endpoint as a whole, or of an algorithm that is not listed, stands in the first line.
+        others = {each["id"] for each in one["algorithms"] if place > 0 or each is not algorithm}
+        own = algorithm["id"]
+        alerts = [
+            each
+            for each in one["alerts"]
+            if each["parent_mlalgorithm"] == own or (place == 0 and each["parent_mlalgorithm"] not in others)
+        ]
+        lines.append([*about, name, *figures, _drift(algorithm), _alarm(metrics, alerts)])
     return lines
 
 
@@ -95,11 +121,13 @@ def _drift(algorithm: dict[str, Any]) -> str:
     return f"{', '.join(names) or 'none'} until {test['to']}"
 
 
-def _alarm(metrics: dict[str, Any] | None) -> str | None:
+def _alarm(metrics: dict[str, Any] | None, alerts: list[dict[str, Any]]) -> str | None:
+    told = [f"{one['name']}: {sentence(one)}, since {one['opened_at']}" for one in alerts]
     detector = None if metrics is None else metrics["detector"]
-    if detector is None or detector["state"] != "alarmed":
-        return None
-    return f"accuracy fell to {detector['alarm']['accuracy']:.2f}, told at {detector['since']}"
+    if detector is not None and detector["state"] == "alarmed":
+        fell = f"accuracy fell to {detector['alarm']['accuracy']:.2f}, told at {detector['since']}"
+        told = [fell, *told]
+    return "; ".join(told) or None
 
 
 def _percent(share: float) -> str:

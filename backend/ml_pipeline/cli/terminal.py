@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 NOT_REACHABLE = 3
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")]
 
 
 @contextlib.contextmanager
@@ -50,6 +52,18 @@ def warn(sentence: str) -> None:
 def show_json(value: Any) -> None:
     """Prints `value` as one line of JSON."""
     typer.echo(json.dumps(value))
+
+
+def give_page(page: str, output: Path | None, name: str) -> None:
+    """Prints a page or, where there is an `output`, writes it there and says so."""
+    if output is None:
+        typer.echo(page)
+        return
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        fail(f"{output} cannot be written: {error.strerror}.")
+    say(f"{name} is in {output}.")
 
 
 def say(sentence: str) -> None:

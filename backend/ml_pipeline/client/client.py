@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 from ml_pipeline.client import connection, payloads, uploads
 from ml_pipeline.client.abtests import ABTests
+from ml_pipeline.client.alerts import Alerts
 from ml_pipeline.client.batches import Batches
 from ml_pipeline.client.connection import Connection
 from ml_pipeline.client.monitoring import Monitoring
@@ -27,7 +28,8 @@ class Client(Monitoring):
     named by endpoint and version, and by `algorithm`, its name, where several share a version: NotFound and
     AmbiguousAlgorithm say what fits.
 
-    `abtests` has the methods of A/B tests, `batches` those of files of rows, `receivers` those of whom events are told.
+    `abtests` has the methods of A/B tests, `batches` those of files of rows, `receivers` those of whom events are told,
+    `alerts` those of alerts and their rules.
 
     A change takes `wait_s`, 0 to 60: it returns when every live serving process serves it, or when the time is over.
     Its record then has `served`, whether all do, and `serving`, how many of how many; where not all do, `created` and
@@ -40,6 +42,7 @@ class Client(Monitoring):
         self.abtests = ABTests(self._connection)
         self.batches = Batches(self._connection)
         self.receivers = Receivers(self._connection)
+        self.alerts = Alerts(self._connection)
 
     def __enter__(self) -> Self:
         return self

@@ -99,9 +99,9 @@ class Connection:
             timeout_s = (timeout_s or self.timeout_s) + wait_s
         return self.ask(method, address, timeout_s=timeout_s, **content)
 
-    def text(self, address: str) -> str:
+    def text(self, address: str, params: Mapping[str, str] | None = None) -> str:
         """The page at `address`, as it is. Raises as `ask` does."""
-        reply = self._reply("GET", address, None)
+        reply = self._reply("GET", address, None, params=params)
         kind = reply.headers.get("Content-Type", "")
         if reply.status_code == _OK and kind.startswith("text/html"):
             return reply.text

@@ -1,4 +1,4 @@
-"""What of a `Client` asks how algorithms do: live performance, drift, and the state of every endpoint."""
+"""What of a `Client` asks how algorithms do: live performance, drift, the report of both, the state of endpoints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ml_pipeline.client import connection
 from ml_pipeline.client.abtests import ABTests
+from ml_pipeline.client.alerts import Alerts
 from ml_pipeline.client.connection import Connection
 
 Record: TypeAlias = dict[str, Any]
@@ -20,6 +21,7 @@ class Monitoring:
 
     _connection: Connection
     abtests: ABTests
+    alerts: Alerts
 
     def metrics(
         self,
@@ -54,9 +56,26 @@ class Monitoring:
             query["limit"] = str(limit)
         return self._told(endpoint, "drift", query)
 
+    def report(
+        self,
+        endpoint: str,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        version: str | None = None,
+        algorithm: str | None = None,
+        slices: Iterable[str] | None = None,
+    ) -> str:
+        """Both for people, by default of the last seven days: one HTML page that needs nothing else."""
+        query = _query(since, until, version=version, algorithm=algorithm)
+        if slices is not None:
+            query["slices"] = ",".join(slices)
+        return self._connection.text(connection.path("endpoints", endpoint, "report"), query)
+
     def status(self, endpoint: str | None = None) -> list[Record]:
-        """How each endpoint is, or that one: `ready`, its running `abtest`, and its `algorithms`, those that serve and
-        those with requests in the last 24 hours, each with its metrics, its last test of drift and its alarm."""
+        """How each endpoint is, or that one: `ready`, its running `abtest`, its open `alerts`, and its `algorithms`,
+        those that serve and those with requests in the last 24 hours, each with its metrics, its last test of drift and
+        its alarm."""
         readiness = self._connection.ask("GET", "/readyz", answers=(503,)).value
         if endpoint is None:
             names = [one["name"] for one in self._connection.pages(connection.path("endpoints"), {})]
@@ -92,6 +111,7 @@ class Monitoring:
             "ready": bool(readiness["ready"] and served and all(one["state"] == "ready" for one in served)),
             "folded": metrics["folded"],
             "abtest": self._running(name),
+            "alerts": self.alerts.list(endpoint=name, is_open="true"),
             "algorithms": sorted(algorithms, key=lambda one: one["status"] not in SERVED),
         }
 

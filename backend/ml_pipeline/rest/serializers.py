@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NoReturn
 
 from drf_spectacular.types import OpenApiTypes
@@ -47,6 +48,21 @@ class OneOf(serializers.ChoiceField):
         if key == "invalid_choice":
             raise serializers.ValidationError(f"one of {', '.join(map(str, self.choices))}", code="not_listed")
         super().fail(key, **given)
+
+
+class Number(serializers.FloatField):
+    """A finite number; a form could say "nan"."""
+
+    default_error_messages = {"not_finite": "a finite number"}
+
+    def to_internal_value(self, data: Any) -> float:
+        """The number. Raises ValidationError."""
+        if isinstance(data, bool):
+            self.fail("invalid")
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            self.fail("not_finite")
+        return value
 
 
 @extend_schema_field(OpenApiTypes.BINARY)

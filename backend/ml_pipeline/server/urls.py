@@ -32,7 +32,7 @@ class ApiRoot(APIView):
     def get(self, request: Request) -> Response:
         """Name to address."""
         names = "endpoints mlalgorithms mlalgorithmstatuses mlrequests abtests batches teams keys events receivers"
-        every = [*names.split(), "schema", "docs"]
+        every = [*names.split(), "alertrules", "alerts", "schema", "docs"]
         return Response({name: request.build_absolute_uri(reverse(name)) for name in every})
 
 

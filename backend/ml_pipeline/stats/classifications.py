@@ -19,6 +19,8 @@ from ml_pipeline.stats.totals import Counts, Floats
 SCORE_BINS = 1_000
 # scikit-learn clips probabilities so far from 0 and 1 before it takes the logarithm.
 _SMALLEST = float(np.finfo(np.float64).eps)
+# By how much more or less than 1 probabilities add up to that were rounded to float32.
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,8 @@ class Classification(totals.Totals):
         """The totals of n rows: places among the `labels` (n,), and probabilities (n, labels).
 
         Rows whose true or predicted place is none, as -1 is, are left out. A row of probabilities with a NaN counts as
-        one without. Probabilities are clipped to [0, 1], and for the losses made to add up to 1, as those of the
-        reference metrics are.
+        one without. Probabilities are clipped to [0, 1], and for the losses made to add up to 1 where they are farther
+        from it than those of float32 are; scikit-learn takes these as they are.
         """
         true, predicted = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
         is_known = (true >= 0) & (true < labels) & (predicted >= 0) & (predicted < labels)
@@ -142,6 +144,7 @@ def _scored(true: Counts, predicted: Counts, given: Floats) -> Classification:
     total = given.sum(axis=1, keepdims=True)
     # What says nothing of any label says the same of all.
     shares = np.divide(given, total, out=np.full_like(given, 1 / labels), where=total > 0)
+    shares = np.where(np.abs(total - 1) <= _ROUNDING, given, shares)
     of_true = shares[np.arange(rows), true]
     log_losses = -np.log(np.clip(of_true, _SMALLEST, 1 - _SMALLEST))
     # Half the squared distance to the truth; with two labels that is (p - y)².

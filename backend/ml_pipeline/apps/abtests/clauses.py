@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ml_pipeline.apps.abtests import figures, terms
+from ml_pipeline.apps.abtests import terms
+from ml_pipeline.charts import figures
 
 BAD = {terms.ERRORS: "failed answers", terms.SLOW: "slow answers"}
 # Of these a test does not recover.

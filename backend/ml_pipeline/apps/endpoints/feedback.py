@@ -155,9 +155,19 @@ def outcome_value(signature: Signature | None, value: Any) -> str | float | None
     if signature is None or signature.task == "regression":
         number = values.fitted(values.coerced(value, "number") if isinstance(value, str) else value, "number")
         return None if number is None else float(number)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return value if isinstance(value, str) and value in signature.labels else None
+    return next((name for name in _names(value) if name in signature.labels), None)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    # The labels that it may be: those of a model are texts, whatever its classes are in Python.
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, bool):
+        return str(value), str(value).lower()
+    if isinstance(value, int | float) and abs(value) <= values.MAX_INTEGER:
+        whole = (str(int(value)),) if value == int(value) else ()
+        return *whole, str(float(value))
+    return (str(value),) if isinstance(value, int) else ()
 
 
 def _expected(signature: Signature | None) -> str:

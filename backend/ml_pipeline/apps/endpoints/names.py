@@ -19,6 +19,8 @@ RESERVED = frozenset(
         "keys",
         "teams",
         "receivers",
+        "alertrules",
+        "alerts",
         "schema",
         "docs",
     }

@@ -1,11 +1,11 @@
-"""Windows and alarms in Django's admin, to be read."""
+"""Windows, alarms and alerts in Django's admin, to be read."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
 from ml_pipeline.apps.accounts.admin import ReadOnly
-from ml_pipeline.apps.monitoring.models import Alarm, DriftTest, Window
+from ml_pipeline.apps.monitoring.models import Alarm, Alert, AlertRule, DriftTest, Window
 
 
 @admin.register(Window)
@@ -36,3 +36,27 @@ class DriftTestAdmin(ReadOnly):
     list_display = ("parent_mlalgorithm", "from_at", "to_at", "rows", "tested", "is_alarm", "created_at")
     list_filter = ("is_alarm",)
     list_select_related = ("parent_mlalgorithm",)
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(ReadOnly):
+    """When a figure is a breach."""
+
+    list_display = (
+        *("name", "parent_endpoint", "measure", "feature", "label", "condition", "threshold", "window_hours"),
+        *("min_rows", "is_active", "evaluated_at"),
+    )
+    list_filter = ("measure", "is_active")
+    list_select_related = ("parent_endpoint",)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnly):
+    """Breaches that were seen, and how they ended."""
+
+    list_display = (
+        *("name", "parent_endpoint", "parent_mlalgorithm", "measure", "condition", "threshold", "value", "worst"),
+        *("opened_at", "closed_at", "outcome"),
+    )
+    list_filter = ("measure", "outcome")
+    list_select_related = ("parent_endpoint", "parent_mlalgorithm")

@@ -2,9 +2,10 @@
 
 from django.apps import AppConfig
 
-# The standing jobs that fold, and that test for drift what was folded.
+# The standing jobs that fold, that test for drift what was folded, and that watch it for alerts.
 FOLDING = "monitoring.folding"
 DRIFT = "monitoring.drift"
+ALERTS = "monitoring.alerts"
 
 
 class MonitoringConfig(AppConfig):
@@ -21,7 +22,7 @@ class MonitoringConfig(AppConfig):
         from ml_pipeline.metrics import collectors
 
         # A process that only serves needs none of the libraries of these.
-        for kind, module in ((FOLDING, "folding"), (DRIFT, "drift_windows")):
+        for kind, module in ((FOLDING, "folding"), (DRIFT, "drift_windows"), (ALERTS, "alert_rounds")):
             work, has_work = (later(f"{self.name}.{module}.{function}") for function in ("work", "has_work"))
             handlers.register(kind, work, at_once=1, is_standing=True, has_work=has_work)
         collectors.register("monitoring", later(f"{self.name}.currency.metrics"))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from ml_pipeline.apps.ml.profile import bins
-from ml_pipeline.apps.monitoring import figures, wording
+from ml_pipeline.apps.monitoring import figures, pooling, wording
+from ml_pipeline.apps.monitoring.pooling import Pair
 from ml_pipeline.apps.monitoring.subjects import Part, Subject
-from ml_pipeline.apps.monitoring.totals import Numbers, Totals
+from ml_pipeline.apps.monitoring.totals import Totals
 from ml_pipeline.stats import drift, intervals
 from ml_pipeline.stats.drift import MIN_ROWS, Judgement
 
@@ -41,9 +42,17 @@ def rows(totals: Totals) -> int:
 
     Where no inputs are kept at all, it is the scores that are judged.
     """
-    answered = 0 if totals.scores is None else int(totals.scores.sum())
-    kept = max((int(counts.sum()) for counts in totals.features.values()), default=0)
-    return min(answered, kept) if kept else answered
+    return min(answered(totals), kept(totals)) if kept(totals) else answered(totals)
+
+
+def answered(totals: Totals) -> int:
+    """How many rows have a score, those that an algorithm said nothing of among them."""
+    return 0 if totals.scores is None else int(totals.scores.sum())
+
+
+def kept(totals: Totals) -> int:
+    """Of how many rows a feature is known, of that which is known of most."""
+    return max((int(counts.sum()) for counts in totals.features.values()), default=0)
 
 
 def judged(subject: Subject, totals: Totals) -> Finding:
@@ -55,10 +64,12 @@ def judged(subject: Subject, totals: Totals) -> Finding:
         counts.append((subject.scores, totals.scores))
     # Of a feature that was redacted for a while fewer rows are known.
     tested = [(part, found) for part, found in counts if found.sum() >= MIN_ROWS]
-    judgements = drift.judged([_reference(part) for part, _ in tested], [found for _, found in tested])
-    described = [_described(*one, judgement) for one, judgement in zip(tested, judgements, strict=True)]
-    scores = [one for one, (part, _) in zip(described, tested, strict=True) if part is subject.scores]
-    features = [one for one, (part, _) in zip(described, tested, strict=True) if part is not subject.scores]
+    pairs = [pooling.pooled(part, _reference(part), found.tolist()) for part, found in tested]
+    judgements = drift.judged([before for before, _ in pairs], [now for _, now in pairs])
+    parts = [part for part, _ in tested]
+    described = [_described(*one) for one in zip(parts, pairs, judgements, strict=True)]
+    scores = [one for one, part in zip(described, parts, strict=True) if part is subject.scores]
+    features = [one for one, part in zip(described, parts, strict=True) if part is not subject.scores]
     judged_names = {one["name"] for one in features}
     result = {
         "features": features,
@@ -66,7 +77,9 @@ def judged(subject: Subject, totals: Totals) -> Finding:
         "untested": [part.name for part in subject.parts if part.name not in judged_names],
         "estimate": _estimate(subject, totals),
     }
-    return Finding(rows(totals), len(tested), any(one["is_drifted"] for one in described), result)
+    # Where too few inputs were kept, it is the scores that were judged.
+    judged_rows = rows(totals) if features else answered(totals)
+    return Finding(judged_rows, len(tested), any(one["is_drifted"] for one in described), result)
 
 
 def told(subject: Subject, totals: Totals) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def _reference(part: Part) -> list[int]:
     return [*about["counts"], *(about[name] for name in bins.OUTSIDE[about["kind"]])]
 
 
-def _described(part: Part, found: Numbers, one: Judgement) -> dict[str, Any]:
+def _described(part: Part, counts: Pair, one: Judgement) -> dict[str, Any]:
     return {
         "name": part.name or "score",
         "rows": one.rows,
@@ -95,7 +108,7 @@ def _described(part: Part, found: Numbers, one: Judgement) -> dict[str, Any]:
         "psi": one.psi,
         "excess": one.excess,
         "is_drifted": one.is_drifted,
-        "words": None if one.place is None else wording.told(part, _reference(part), found.tolist(), one.place),
+        "words": None if one.place is None else wording.told(part, *counts, one.place),
     }
 
 

@@ -218,11 +218,10 @@ class _Scored:
             self._true = np.where(np.isnan(truths), UNKNOWN, truths).astype(np.int64)
             self.is_right = self._true == answers.labels
             self._probabilities = _probabilities(subject, answers, replies)
-            sums = self._sums_of_labels
+            self._sums = self._sums_of_labels
         else:
             self._true_values = truths
-            sums = self._sums_of_errors
-        self._sums = sums
+            self._sums = self._sums_of_errors
 
     def totals(self, mask: npt.NDArray[np.bool_]) -> Totals:
         rows = int(mask.sum())
@@ -247,8 +246,9 @@ class _Scored:
         return np.stack([np.bincount(places, minlength=size), np.bincount(places[right], minlength=size)], axis=1)
 
     def _sums_of_errors(self, at: Places, places: Places, size: int) -> Numbers:
-        errors = np.abs(self._answers.scores[at] - self._true_values[at])
-        powers = [errors**0, errors, errors**2, errors**4]
+        with np.errstate(over="ignore"):
+            errors = np.abs(self._answers.scores[at] - self._true_values[at])
+            powers = (errors**0, errors, errors**2, errors**4)
         return np.stack([np.bincount(places, one, minlength=size) for one in powers], axis=1)
 
 

@@ -36,7 +36,9 @@ def told(
 ) -> dict[str, Any]:
     """The whole reply: figures of those that did something in the range, slices of these features, and how current
     that is; a series in steps of `by`, where that is not None."""
-    found = readings.merged([one.pk for one in chosen], within, PARTS)
+    # Of wide models slices are most of what is stored.
+    parts = PARTS if slices else tuple(one for one in PARTS if one != "slices")
+    found = readings.merged([one.pk for one in chosen], within, parts)
     active = [one for one in chosen if one.pk in found]
     about = subjects.found(found)
     watched = watches.told(list(found))

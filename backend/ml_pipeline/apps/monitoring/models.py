@@ -1,6 +1,6 @@
-"""The tables of monitoring: totals of hours, days and weeks, what was taken into them, and detectors of lost accuracy.
+"""The tables of monitoring: totals of hours, days and weeks, what was taken into them, detectors, drift, and alerts.
 
-Rows are written by the noun modules beside this one, under the lease of the job that folds; never directly.
+Rows are written by the noun modules beside this one, most of them under the lease of a job; never directly.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 from django.db import models
 
 from ml_pipeline.apps.accounts.access import OwnedRows
-from ml_pipeline.apps.endpoints.models import MLAlgorithm
+from ml_pipeline.apps.endpoints.models import Endpoint, MLAlgorithm
 
 
 class Window(models.Model):
@@ -143,3 +143,100 @@ class DriftTest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.parent_mlalgorithm_id}: {self.from_at} to {self.to_at}"
+
+
+class Condition(models.TextChoices):
+    """On which side of its threshold a figure is a breach."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+class AlertRule(models.Model):
+    """When a figure of an endpoint, or of its algorithms, is a breach (see `measures`, `alert_rules`).
+
+    `standing` is what the last round saw, as JSON, algorithm by algorithm; `evaluated_at` is when by the database's
+    clock. `revision` is raised with each change, so that what was seen by the rule before is not taken for it.
+    """
+
+    TEAM_PATH: ClassVar[str] = "parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_endpoint"
+    MAX_TEXT: ClassVar[int] = 255
+
+    # An endpoint is only deleted where no algorithm was registered, and then nothing was ever seen.
+    parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="alert_rules")
+    name = models.CharField(max_length=63)
+    measure = models.CharField(max_length=31)
+    condition = models.CharField(max_length=7, choices=Condition.choices)
+    threshold = models.FloatField()
+    recovers_at = models.FloatField(null=True)
+    window_hours = models.SmallIntegerField()
+    min_rows = models.BigIntegerField()
+    beyond_chance = models.BooleanField(default=False)
+    # Empty where the measure has none, or all are meant.
+    feature = models.CharField(max_length=MAX_TEXT, blank=True, default="")
+    label = models.CharField(max_length=MAX_TEXT, blank=True, default="")
+    algorithm = models.CharField(max_length=128, blank=True, default="")
+    version = models.CharField(max_length=128, blank=True, default="")
+    is_active = models.BooleanField(default=True)
+    revision = models.BigIntegerField(default=0)
+    evaluated_at = models.DateTimeField(null=True)
+    standing = models.TextField(default="[]")
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    objects = OwnedRows.as_manager()
+
+    class Meta:
+        verbose_name = "alert rule"
+        constraints = (models.UniqueConstraint(fields=("parent_endpoint", "name"), name="monitoring_alertrule_name"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Outcome(models.TextChoices):
+    """How an alert ended."""
+
+    RECOVERED = "recovered"
+    RULE_CHANGED = "rule_changed"
+    RULE_OFF = "rule_switched_off"
+    RULE_DELETED = "rule_deleted"
+    ALGORITHM_LEFT = "algorithm_left"
+
+
+class Alert(models.Model):
+    """A breach of a rule, from when it was seen until it was over; with what the rule was then.
+
+    Without an algorithm it is of the endpoint as a whole. `worst` is the value farthest beyond the threshold so far,
+    `outcome` empty while it is open. Times are the database's.
+    """
+
+    TEAM_PATH: ClassVar[str] = "parent_endpoint__team"
+    ENDPOINT_PATH: ClassVar[str] = "parent_endpoint"
+
+    parent_endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="alerts")
+    parent_mlalgorithm = models.ForeignKey(MLAlgorithm, on_delete=models.PROTECT, null=True, related_name="alerts")
+    # What was told of stays when its rule is gone.
+    rule = models.ForeignKey(AlertRule, on_delete=models.SET_NULL, null=True, related_name="alerts")
+    # Rule and algorithm, while it is open: one of each.
+    open_of = models.CharField(max_length=63, null=True, unique=True)
+    name = models.CharField(max_length=63)
+    measure = models.CharField(max_length=31)
+    condition = models.CharField(max_length=7, choices=Condition.choices)
+    threshold = models.FloatField()
+    feature = models.CharField(max_length=AlertRule.MAX_TEXT, blank=True, default="")
+    label = models.CharField(max_length=AlertRule.MAX_TEXT, blank=True, default="")
+    value = models.FloatField()
+    rows = models.BigIntegerField()
+    worst = models.FloatField()
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=31, choices=Outcome.choices, blank=True, default="")
+    # None where it did not recover.
+    closing_value = models.FloatField(null=True)
+
+    objects = OwnedRows.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.name} since {self.opened_at}"

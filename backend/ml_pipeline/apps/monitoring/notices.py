@@ -8,11 +8,14 @@ from typing import Any, Final
 
 from ml_pipeline.apps.endpoints import changes
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
-from ml_pipeline.apps.monitoring.models import Alarm, DriftTest
+from ml_pipeline.apps.monitoring import wording
+from ml_pipeline.apps.monitoring.measures import MEASURES
+from ml_pipeline.apps.monitoring.models import Alarm, Alert, DriftTest, Outcome
 
 ACTOR: Final = "monitoring"
 ACTIONS: Final = {"drop": "accuracy.dropped", "recovery": "accuracy.recovered"}
 DRIFT: Final = "drift.found"
+OPENED, RECOVERED, CLOSED = "alert.opened", "alert.recovered", "alert.closed"
 
 
 def of_accuracy(alarms: Iterable[Alarm]) -> None:
@@ -36,6 +39,21 @@ def of_drift(test: DriftTest, drifted: Iterable[dict[str, Any]], change: dict[st
     about: dict[str, Any] = {"from": _stamp(test.from_at), "to": _stamp(test.to_at), "rows": test.rows}
     algorithm = _algorithm(test.parent_mlalgorithm_id)
     _record(DRIFT, algorithm, **about, drifted=named, expected_accuracy_change=change)
+
+
+def of_alert(alert: Alert) -> None:
+    """`alert.opened`, or how it ended: `alert.recovered`, or `alert.closed` where nobody watches it any more."""
+    algorithm = None if alert.parent_mlalgorithm_id is None else _algorithm(alert.parent_mlalgorithm_id)
+    endpoint = alert.parent_endpoint if algorithm is None else algorithm.parent_endpoint
+    about: dict[str, Any] = {} if algorithm is None else {"algorithm": algorithm.name, "version": algorithm.version}
+    names = ("measure", "feature", "label", "condition", "threshold", "value", "rows", "worst", "closing_value")
+    given = {name: getattr(alert, name) for name in names if getattr(alert, name) not in (None, "")}
+    about |= {"alert": alert.pk, "rule": alert.rule_id, "name": alert.name, **given}
+    about["is_estimate"] = MEASURES[alert.measure].is_estimate
+    if alert.outcome:
+        about |= {"opened_at": _stamp(alert.opened_at), "outcome": alert.outcome}
+    action = {"": OPENED, Outcome.RECOVERED: RECOVERED}.get(alert.outcome, CLOSED)
+    changes.record(action, wording.of_alert(alert, algorithm), endpoint, actor=ACTOR, **about)
 
 
 def _record(action: str, algorithm: MLAlgorithm, **details: Any) -> None:

@@ -132,7 +132,13 @@ def _arrays(documents: Iterable[Mapping[str, Any]]) -> dict[str, Numbers]:
         for name, numbers in document.items():
             if numbers is not None:
                 found.setdefault(name, []).append(numbers)
-    return {name: np.sum(np.array(arrays), axis=0) for name, arrays in found.items()}
+    return {name: np.sum(_array(arrays), axis=0) for name, arrays in found.items()}
+
+
+def _array(numbers: list[Any]) -> Numbers:
+    array = np.array(numbers)
+    # JSON has no infinity: a sum that overflowed is null there, and NaN from then on.
+    return array if array.dtype != object else np.array(numbers, dtype=np.float64)
 
 
 def _plus(one: Any, other: Any) -> Any:

@@ -1,10 +1,12 @@
-"""Wording: in plain words, where the rows of a feature are that did not use to be there, or are no longer."""
+"""Wording: in plain words, where the rows of a feature are that did not use to be there, and what an alert is about."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.apps.ml.profile import bins
+from ml_pipeline.apps.monitoring.models import Alert
 from ml_pipeline.apps.monitoring.subjects import Part
 
 
@@ -12,11 +14,26 @@ def told(part: Part, reference: Sequence[int], window: Sequence[int], place: int
     """One sentence on the place that differs most; of numbers also whether they are larger or smaller on the whole."""
     name = part.name or "score"
     before, now = reference[place] / sum(reference), window[place] / sum(window)
-    shares = f"{_share(now)} of rows {_where(part, place)}, {_share(before)} in the reference"
+    shares = f"{_share(now)} of rows {_where(part, reference, window, place)}, {_share(before)} in the reference"
     return f"{name}: {_way(part, reference, window)}{shares}"
 
 
-def _where(part: Part, place: int) -> str:
+def of_alert(alert: Alert, algorithm: MLAlgorithm | None) -> str:
+    """One sentence: which figure of what is or was beyond its threshold; a long name of a feature is left out."""
+    name = alert.feature or alert.label
+    what = f"{alert.measure} of {name}" if 0 < len(name) <= 60 else alert.measure
+    whose = "" if algorithm is None else f" of {algorithm}"
+    value = alert.value if alert.closing_value is None else alert.closing_value
+    tense = "was" if alert.closed_at is not None and alert.closing_value is None else "is"
+    rule = f"the rule says {alert.condition} {_number(alert.threshold)}"
+    return f"{alert.name}: {what}{whose} {tense} {_number(value)}, {rule}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _where(part: Part, reference: Sequence[int], window: Sequence[int], place: int) -> str:
     about = part.about
     bounds = about["edges"] if about["kind"] == "numeric" else about["categories"]
     if place >= len(bounds):
@@ -29,9 +46,13 @@ def _where(part: Part, place: int) -> str:
         }[kind]
     if about["kind"] != "numeric":
         return f"are {bounds[place]!r}"
-    if place == 0:
-        return f"are {bounds[0]:g} or less"
-    return f"are above {bounds[place - 1]:g} and at most {bounds[place]:g}"
+    # Bins without rows are judged with the next one.
+    first = place
+    while first and not reference[first - 1] and not window[first - 1]:
+        first -= 1
+    if first == 0:
+        return f"are {bounds[place]:g} or less"
+    return f"are above {bounds[first - 1]:g} and at most {bounds[place]:g}"
 
 
 def _way(part: Part, reference: Sequence[int], window: Sequence[int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -15,7 +14,7 @@ from ml_pipeline.apps.abtests.tests import Entrant
 from ml_pipeline.apps.endpoints.api.serializers import OwnAlgorithm
 from ml_pipeline.apps.endpoints.models import MLAlgorithm
 from ml_pipeline.errors import Complaint, InvalidInput
-from ml_pipeline.rest.serializers import RefusesUnknownFields
+from ml_pipeline.rest.serializers import Number, RefusesUnknownFields
 from ml_pipeline.stats import metrics
 
 # The largest numbers of labels and of seconds, some three hundred years, that a plan may have.
@@ -23,26 +22,11 @@ MOST = 10_000_000_000
 _OBJECT = {"type": "object", "additionalProperties": True}
 
 
-class _Number(serializers.FloatField):
-    """A finite number; a form could say "nan"."""
-
-    default_error_messages = {"not_finite": "a finite number"}
-
-    def to_internal_value(self, data: Any) -> float:
-        """The number. Raises ValidationError."""
-        if isinstance(data, bool):
-            self.fail("invalid")
-        value = super().to_internal_value(data)
-        if not math.isfinite(value):
-            self.fail("not_finite")
-        return value
-
-
 class EntrantSerializer(RefusesUnknownFields):
     """An algorithm that is to be an arm, and its share of the units, in proportion to the others'."""
 
     parent_mlalgorithm = OwnAlgorithm(queryset=MLAlgorithm.objects.all())
-    weight = _Number(default=1.0, min_value=0.001, max_value=1_000)
+    weight = Number(default=1.0, min_value=0.001, max_value=1_000)
 
 
 class GuardrailSerializer(RefusesUnknownFields):
@@ -50,8 +34,8 @@ class GuardrailSerializer(RefusesUnknownFields):
     `objective_us`."""
 
     name = serializers.ChoiceField(choices=(terms.ERRORS, terms.SLOW))
-    margin = _Number(default=0.005, min_value=0, max_value=0.999)
-    alpha = _Number(default=0.01, min_value=1e-6, max_value=0.5)
+    margin = Number(default=0.005, min_value=0, max_value=0.999)
+    alpha = Number(default=0.01, min_value=1e-6, max_value=0.5)
     objective_us = serializers.IntegerField(default=None, allow_null=True, min_value=1, max_value=MOST)
 
 
@@ -69,16 +53,16 @@ class NewTestSerializer(RefusesUnknownFields):
         child=EntrantSerializer(), required=False, max_length=tests.MOST_ARMS
     )
     metric = serializers.ChoiceField(choices=metrics.NAMES, default="accuracy")
-    cap = _Number(default=None, allow_null=True)
-    low = _Number(default=None, allow_null=True)
-    high = _Number(default=None, allow_null=True)
-    alpha = _Number(default=0.05, min_value=1e-6, max_value=0.5)
-    harm_alpha = _Number(default=0.01, min_value=1e-6, max_value=0.5)
-    margin = _Number(default=0.0, min_value=-0.999, max_value=0.999)
+    cap = Number(default=None, allow_null=True)
+    low = Number(default=None, allow_null=True)
+    high = Number(default=None, allow_null=True)
+    alpha = Number(default=0.05, min_value=1e-6, max_value=0.5)
+    harm_alpha = Number(default=0.01, min_value=1e-6, max_value=0.5)
+    margin = Number(default=0.0, min_value=-0.999, max_value=0.999)
     min_labels = serializers.IntegerField(default=0, min_value=0, max_value=MOST)
     max_labels = serializers.IntegerField(default=None, allow_null=True, min_value=1, max_value=MOST)
-    min_time_s = _Number(default=0.0, min_value=0, max_value=MOST)
-    max_time_s = _Number(default=None, allow_null=True, min_value=0, max_value=MOST)
+    min_time_s = Number(default=0.0, min_value=0, max_value=MOST)
+    max_time_s = Number(default=None, allow_null=True, min_value=0, max_value=MOST)
     guardrails: serializers.ListSerializer[Any] = serializers.ListSerializer(
         child=GuardrailSerializer(), default=_errors_only, max_length=2
     )
@@ -238,12 +222,12 @@ class SelfTestSerializer(serializers.Serializer[Any]):
 class PlanQuestionSerializer(RefusesUnknownFields):
     """What is assumed of a test that is to be planned."""
 
-    champion = _Number(min_value=0.001, max_value=0.999)
-    challenger = _Number(min_value=0.001, max_value=0.999)
-    share = _Number(default=0.5, min_value=0.001, max_value=0.999)
-    alpha = _Number(default=0.05, min_value=1e-6, max_value=0.5)
-    requests_per_s = _Number(default=1.0, min_value=0, max_value=1_000_000)
-    label_rate = _Number(default=1.0, min_value=0, max_value=1)
+    champion = Number(min_value=0.001, max_value=0.999)
+    challenger = Number(min_value=0.001, max_value=0.999)
+    share = Number(default=0.5, min_value=0.001, max_value=0.999)
+    alpha = Number(default=0.05, min_value=1e-6, max_value=0.5)
+    requests_per_s = Number(default=1.0, min_value=0, max_value=1_000_000)
+    label_rate = Number(default=1.0, min_value=0, max_value=1)
 
 
 class PlanSerializer(serializers.Serializer[Any]):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ml_pipeline.apps.abtests import clauses, figures, terms
+from ml_pipeline.apps.abtests import clauses, terms
 from ml_pipeline.apps.abtests.report.facts import Facts
+from ml_pipeline.charts import figures
 
 # What a gate can be. Nobody waits any more for what was not reached.
 PASSED, WAITS, NOT_REACHED, FAILED = "passed", "not yet", "not reached", "failed"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ml_pipeline.apps.abtests import clauses, figures
+from ml_pipeline.apps.abtests import clauses
 from ml_pipeline.apps.abtests.report.facts import ChallengerFacts, Facts
 from ml_pipeline.apps.abtests.terms import SLOW
+from ml_pipeline.charts import figures
 
 
 class Term(NamedTuple):

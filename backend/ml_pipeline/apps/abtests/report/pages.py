@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import escape
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from ml_pipeline import __version__
-from ml_pipeline.apps.abtests import figures
 from ml_pipeline.apps.abtests.models import ABTest
 from ml_pipeline.apps.abtests.report import charts, conditions, explained, facts, sentences
 from ml_pipeline.apps.abtests.report.charts import Share
 from ml_pipeline.apps.abtests.report.facts import ArmFacts, ChallengerFacts, Facts
-
-_COMMAND = re.compile("`([^`]+)`")
-
-
-class Cell(NamedTuple):
-    """A number as the API has it, and as people read it."""
-
-    value: float | None
-    shown: str
-
-    @property
-    def exact(self) -> str:
-        """The number, to the last bit."""
-        return "" if self.value is None else repr(self.value)
+from ml_pipeline.charts import figures, pages
 
 
 def written(test: ABTest) -> str:
@@ -41,11 +25,12 @@ def written(test: ABTest) -> str:
 def _context(found: Facts) -> dict[str, Any]:
     lead = sentences.lead(found)
     return {
+        "style": pages.style(),
         "facts": found,
         "test": found.test,
         "lead": lead,
-        "reasons": [_marked(one) for one in lead.reasons],
-        "advice": [_marked(one) for one in lead.advice],
+        "reasons": [pages.marked(one) for one in lead.reasons],
+        "advice": [pages.marked(one) for one in lead.advice],
         "terms": explained.terms(found),
         "scale": found.scale,
         "arms": [_arm(found, one) for one in found.arms],
@@ -54,24 +39,19 @@ def _context(found: Facts) -> dict[str, Any]:
         "conditions": conditions.of_test(found),
         "guardrails": explained.guardrails(found),
         "withdrawn": [sentences.withdrawn(found, one) for one in found.challengers if one.arm.withdrawal],
-        "correction": _marked(explained.correction(found)),
+        "correction": pages.marked(explained.correction(found)),
         "rule": explained.rule(found),
         "made_at": figures.moment(timezone.now()),
         "version": __version__,
     }
 
 
-def _marked(text: str) -> SafeString:
-    """A sentence with its commands, between backticks, as such; all else is escaped."""
-    return mark_safe(_COMMAND.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  (it is escaped before)
-
-
 def _arm(found: Facts, arm: ArmFacts) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": arm.name,
-        "units": Cell(arm.units, f"{arm.units:,}"),
-        "labels": Cell(arm.labels, f"{arm.labels:,}"),
-        "mean": Cell(arm.mean_score, "–" if arm.mean_score is None else found.scale.value(arm.mean_score)),
+        "units": pages.Cell(arm.units, f"{arm.units:,}"),
+        "labels": pages.Cell(arm.labels, f"{arm.labels:,}"),
+        "mean": pages.Cell(arm.mean_score, "–" if arm.mean_score is None else found.scale.value(arm.mean_score)),
         "plan": "withdrawn" if arm.share is None else figures.share(arm.share),
         "part": "–" if arm.part is None else figures.share(arm.part),
         "labelled": figures.share(arm.labels / arm.units) if arm.units else "–",
@@ -108,8 +88,8 @@ def _challenger(found: Facts, one: ChallengerFacts) -> dict[str, Any]:
     return row
 
 
-def _point(found: Facts, point: Mapping[str, Any], digits: int) -> list[Cell]:
-    counts = [Cell(point[name], f"{point[name]:,}") for name in ("labels", "pairs")]
+def _point(found: Facts, point: Mapping[str, Any], digits: int) -> list[pages.Cell]:
+    counts = [pages.Cell(point[name], f"{point[name]:,}") for name in ("labels", "pairs")]
     scores = [point[name] for name in ("low", "mean", "high")]
-    differences = [Cell(one, "–" if one is None else found.scale.difference(one, digits)) for one in scores]
-    return [*counts, *differences, Cell(point["log_evidence"], figures.evidence(point["log_evidence"]))]
+    differences = [pages.Cell(one, "–" if one is None else found.scale.difference(one, digits)) for one in scores]
+    return [*counts, *differences, pages.Cell(point["log_evidence"], figures.evidence(point["log_evidence"]))]

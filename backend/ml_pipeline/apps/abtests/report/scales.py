@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml_pipeline.apps.abtests import figures
+from ml_pipeline.charts import figures
 
 _LOG_BEST, _LOG_WORST = math.log(100 / 99), math.log(100)
 

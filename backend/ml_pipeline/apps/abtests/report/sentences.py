@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from ml_pipeline.apps.abtests import clauses, figures
+from ml_pipeline.apps.abtests import clauses
 from ml_pipeline.apps.abtests.models import Result
 from ml_pipeline.apps.abtests.report import conditions
 from ml_pipeline.apps.abtests.report.facts import ChallengerFacts, Facts
+from ml_pipeline.charts import figures
 
 
 class Lead(NamedTuple):

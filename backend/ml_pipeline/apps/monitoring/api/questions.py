@@ -27,11 +27,6 @@ _YEARS: Final = range(1971, 9999)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT: Final = f"{moments.EXPECTED}, or a date in UTC"
 
-FROM = OpenApiParameter(
-    "from",
-    OpenApiTypes.STR,
-    description=f"The hour of this time is the first: {_MOMENT}. By default {DEFAULT_HOURS} hours before the end.",
-)
 TO = OpenApiParameter(
     "to", OpenApiTypes.STR, description="The hour before this time is the last: likewise; now by default."
 )
@@ -56,6 +51,12 @@ BEFORE = OpenApiParameter(
     {"type": "string", "pattern": lists.ID_PATTERN},
     description="Tests older than this id; the `Link` header holds the next page's address.",
 )
+
+
+def since(hours: int = DEFAULT_HOURS) -> OpenApiParameter:
+    """The parameter `from` of a route that by default tells of the last so many hours."""
+    about = f"The hour of this time is the first: {_MOMENT}. By default {hours} hours before the end."
+    return OpenApiParameter("from", OpenApiTypes.STR, description=about)
 
 
 def within(request: Request, default: timedelta = timedelta(hours=DEFAULT_HOURS)) -> Range:

@@ -1,12 +1,16 @@
-"""Views of monitoring: live performance of an endpoint, and drift."""
+"""Views of monitoring: live performance of an endpoint, drift, and the report of both for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework import generics
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,8 +28,12 @@ from ml_pipeline.apps.monitoring.api.serializers import (
 from ml_pipeline.apps.monitoring.metrics import Entrant
 from ml_pipeline.apps.monitoring.models import DriftTest, Window
 from ml_pipeline.apps.monitoring.readings import Range
+from ml_pipeline.apps.monitoring.report import pages
 from ml_pipeline.rest.lists import KeysetPagination, refuse_unknown
 from ml_pipeline.stats.drift import MIN_ROWS
+
+# What a report is about unless its address says.
+REPORT_DAYS = 7
 
 
 class EndpointMetrics(SeesOwn, generics.GenericAPIView[Window]):
@@ -39,7 +47,7 @@ class EndpointMetrics(SeesOwn, generics.GenericAPIView[Window]):
 
     @extend_schema(
         parameters=[
-            *(questions.FROM, questions.TO, questions.VERSION, questions.ALGORITHM),
+            *(questions.since(), questions.TO, questions.VERSION, questions.ALGORITHM),
             *(questions.BY, questions.SLICES),
         ],
         responses=MetricsSerializer,
@@ -64,7 +72,7 @@ class EndpointDrift(SeesOwn, generics.GenericAPIView[DriftTest]):
 
     @extend_schema(
         parameters=[
-            *(questions.FROM, questions.TO, questions.VERSION, questions.ALGORITHM),
+            *(questions.since(), questions.TO, questions.VERSION, questions.ALGORITHM),
             *(questions.LIMIT, questions.BEFORE),
         ],
         responses=PolymorphicProxySerializer(
@@ -95,6 +103,32 @@ class EndpointDrift(SeesOwn, generics.GenericAPIView[DriftTest]):
                 "tests": DriftTestSerializer(page, many=True).data,
             }
         )
+
+
+class EndpointReport(SeesOwn, generics.GenericAPIView[Window]):
+    """The report of an endpoint, for people."""
+
+    queryset = Window.objects.all()
+    # What the route answers is a page already; what it refuses is JSON, for browsers too.
+    renderer_classes = (JSONRenderer,)
+    filter_backends = ()
+    pagination_class = None
+    scopes = {"GET": "read"}
+
+    @extend_schema(
+        parameters=[
+            *(questions.since(REPORT_DAYS * 24), questions.TO, questions.VERSION, questions.ALGORITHM),
+            questions.SLICES,
+        ],
+        responses={(200, "text/html"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """One HTML page that needs nothing else: what to look at, in plain words, then charts with their numbers."""
+        refuse_unknown(request, {"from", "to", "version", "algorithm", "slices"})
+        endpoint = endpoints.named(name, grant_of(request))
+        within = questions.within(request, timedelta(days=REPORT_DAYS))
+        slices = questions.slices(request, endpoint.settings.get("slices", ()))
+        return HttpResponse(pages.written(endpoint, _chosen(request, endpoint), within, slices))
 
 
 def _chosen(request: Request, endpoint: Endpoint) -> list[Entrant]:
