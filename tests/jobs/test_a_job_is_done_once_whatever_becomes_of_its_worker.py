@@ -59,7 +59,7 @@ def test_a_worker_that_slept_past_its_lease_changes_nothing(counting: Counting) 
 
 def test_a_worker_that_lives_keeps_its_job_however_long_it_takes(counting: Counting) -> None:
     # Long enough for a busy machine to renew it in time.
-    lease_s = 4.0
+    lease_s = 8.0
     counting.ask(("wait", "one"))
     first = counting.work(lease_s=lease_s)
     wait_until(lambda: counting.begun() == {first.pid}, 60)
