@@ -114,6 +114,9 @@ WHOLE = (
     "tests/research/test_the_same_seed_gives_the_same_predictions",
 )
 
+# Tens of thousands of requests to one database; the other refuses more of them.
+OTHER_HALF = "[asgi on sqlite]"
+
 # What is tried here is Django's doing alone, which both doors ask alike: one of them is enough, but for `--whole`.
 CONTROL = tuple(
     f"tests/{folder}/" for folder in ("abtests", "acceptance", "accounts", "batches", "client", "endpoints", "fuzz")
@@ -130,8 +133,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _is_of_the_whole(item: pytest.Item, every: set[str]) -> bool:
     # What holds behind the one door at length is tried behind the other by shorter tests.
     is_for_one = item.get_closest_marker("long") is not None or item.nodeid.startswith(CONTROL)
-    return item.nodeid.startswith(WHOLE) or (
-        is_for_one and "wsgi" in item.nodeid and item.nodeid.replace("wsgi", "asgi") in every
+    return (
+        item.nodeid.startswith(WHOLE)
+        or item.nodeid.endswith(OTHER_HALF)
+        or (is_for_one and "wsgi" in item.nodeid and item.nodeid.replace("wsgi", "asgi") in every)
     )
 
 
