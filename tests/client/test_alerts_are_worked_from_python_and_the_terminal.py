@@ -105,7 +105,7 @@ def test_what_cannot_be_done_is_said(server: Server) -> None:
         ((*rule, "--above", "1", "--below", "1"), 2, "--above"),
         ((*rule, "--below", "80"), 1, "threshold"),
         ((*rule, "--below", "0.8", "--version", "9"), 1, "version"),
-        (("add", ENDPOINT, "some", "beauty", "--below", "1"), 1, "latency_p99"),
+        (("add", ENDPOINT, "some", "beauty", "--below", "1"), 1, "latency_p99_us"),
         (("add", "nobodys", "some", "accuracy", "--below", "0.8"), 1, "no endpoint"),
         (("remove", "999"), 1, "no alert rule"),
     ):

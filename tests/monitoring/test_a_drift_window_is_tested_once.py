@@ -18,7 +18,7 @@ from ml_pipeline.apps.events.models import Event
 from ml_pipeline.apps.jobs import jobs, leases
 from ml_pipeline.apps.jobs.leases import LeaseLost
 from ml_pipeline.apps.jobs.models import Job
-from ml_pipeline.apps.monitoring import drift_windows
+from ml_pipeline.apps.monitoring import drift_windows, notices
 from ml_pipeline.apps.monitoring.apps import DRIFT
 from ml_pipeline.apps.monitoring.models import DriftTest
 
@@ -34,12 +34,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     return moment
 
 
-def log(by: MLAlgorithm, moment: datetime, rows: int, *, older_by: int = 0, **changes: Any) -> None:
-    """So many requests of that hour, of people so many years older than the reference's."""
+def log(
+    by: MLAlgorithm,
+    moment: datetime,
+    rows: int,
+    *,
+    older_by: int = 0,
+    given: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """So many requests of that hour, of people so many years older than the reference's, all with what is `given`."""
     draw = random.Random(f"{moment} {rows}")
     entries = []
     for _ in range(rows):
-        inputs = row(draw)
+        inputs = row(draw) | (given or {})
         if inputs["age"] is not None:
             inputs["age"] += older_by
         entries.append(entry(draw, by, moment + timedelta(seconds=draw.randrange(3_600)), inputs, **changes))
@@ -124,6 +132,7 @@ def test_what_has_drifted_is_named_in_test_event_and_words() -> None:
     details = event.details
     assert (details["endpoint"], details["version"], details["rows"]) == ("demo", "1", 800)
     assert (details["from"], details["to"]) == ("2026-03-04T12:00:00Z", "2026-03-04T13:00:00Z")
+    assert details["drifted_count"] == 1
     (drifted,) = details["drifted"]
     assert drifted["name"] == "age"
     assert drifted["words"].startswith("age: larger than in the reference, ")
@@ -134,6 +143,17 @@ def test_what_has_drifted_is_named_in_test_event_and_words() -> None:
     assert [name for name, feature in features.items() if feature["is_drifted"]] == ["age"]
     assert told["result"]["estimate"]["is_estimate"] is True
     assert told["result"]["estimate"]["reference"]["low"] < told["result"]["estimate"]["reference"]["high"]
+
+
+def test_of_many_that_drifted_an_event_names_the_farthest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "MOST_NAMED", 1)
+    log(watched(), NOON, 800, older_by=25, given={"job": "pilot"})
+    (one,) = found_tests()
+    excess = {each["name"]: each["excess"] for each in json.loads(one.result)["features"] if each["is_drifted"]}
+    assert excess.keys() == {"age", "job"}
+    (event,) = Event.objects.filter(action="drift.found")
+    assert [each["name"] for each in event.details["drifted"]] == [max(excess, key=lambda name: excess[name])]
+    assert event.details["drifted_count"] == 2
 
 
 def test_a_range_of_too_few_rows_has_no_verdict() -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
         ("accuracy", "above", 1.0, {}, "threshold"),
         ("accuracy", "below", 80, {}, "threshold"),
         ("requests", "below", 0, {}, "threshold"),
-        ("latency_p99", "below", -1, {}, "threshold"),
+        ("latency_p99_us", "below", -1, {}, "threshold"),
         ("r2", "above", 1.0, {}, "threshold"),
         ("accuracy", "below", 0.8, {"recovers_at": 0.7}, "recovers_at"),
         ("error_rate", "above", 0.1, {"recovers_at": 0.2}, "recovers_at"),

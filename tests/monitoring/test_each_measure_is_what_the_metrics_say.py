@@ -21,9 +21,9 @@ pytestmark = pytest.mark.django_db
 # Where each stands in the metrics of an algorithm, and the feature or label that it is of.
 OF_CLASSIFIERS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "error_rate": (("error_rate",), ""),
-    "latency_p50": (("latency_us", "p50"), ""),
-    "latency_p90": (("latency_us", "p90"), ""),
-    "latency_p99": (("latency_us", "p99"), ""),
+    "latency_p50_us": (("latency_us", "p50"), ""),
+    "latency_p90_us": (("latency_us", "p90"), ""),
+    "latency_p99_us": (("latency_us", "p99"), ""),
     "feedback_coverage": (("feedback", "coverage"), ""),
     "accuracy": (("performance", "accuracy"), ""),
     "precision": (("performance", "labels", 1, "precision"), "yes"),

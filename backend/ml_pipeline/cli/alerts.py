@@ -57,7 +57,7 @@ def rules(*, endpoint: OfEndpoint = None, as_json: AsJson = False) -> None:
 def add(
     endpoint: Annotated[str, typer.Argument(help="The endpoint's name.")],
     name: Annotated[str, typer.Argument(help="What the rule is called.")],
-    measure: Annotated[str, typer.Argument(help="Such as accuracy, error_rate, latency_p99 or requests.")],
+    measure: Annotated[str, typer.Argument(help="Such as accuracy, error_rate, latency_p99_us or requests.")],
     *,
     above: Annotated[float | None, typer.Option(help="An alert where it is above this.")] = None,
     below: Annotated[float | None, typer.Option(help="An alert where it is below this.")] = None,

@@ -14,6 +14,8 @@ from ml_pipeline.client.connection import Connection
 Record: TypeAlias = dict[str, Any]
 Moment: TypeAlias = str | datetime
 SERVED = ("production", "ab_testing")
+# Of an endpoint the newest that are read at once.
+_TESTS = 100
 
 
 class Monitoring:
@@ -84,9 +86,10 @@ class Monitoring:
         return [self._status(name, readiness) for name in sorted(names)]
 
     def _status(self, name: str, readiness: Record) -> Record:
-        metrics, drift = self.metrics(name), self.drift(name)
+        metrics, drift = self.metrics(name), self.drift(name, limit=_TESTS)
         active = {one["id"]: one for one in metrics["algorithms"]}
         tested = {one["parent_mlalgorithm"]: one for one in reversed(drift["tests"])}
+        has_more = len(drift["tests"]) == _TESTS
         waiting = {one["id"]: one for one in drift["algorithms"]}
         loaded = {one["id"]: one for one in readiness["algorithms"]}
         listed = self._connection.pages(connection.path("mlalgorithms"), {"endpoint": name})
@@ -98,7 +101,7 @@ class Monitoring:
                 "status": one["current_status"],
                 "state": loaded.get(one["id"], {}).get("state"),
                 "metrics": active.get(one["id"]),
-                "drift": tested.get(one["id"]),
+                "drift": tested.get(one["id"]) or (self._last_test(name, one) if has_more else None),
                 "gathering": waiting.get(one["id"], {}).get("gathering"),
                 "is_comparable": not waiting.get(one["id"], {}).get("unavailable"),
             }
@@ -114,6 +117,11 @@ class Monitoring:
             "alerts": self.alerts.list(endpoint=name, is_open="true"),
             "algorithms": sorted(algorithms, key=lambda one: one["status"] not in SERVED),
         }
+
+    def _last_test(self, endpoint: str, algorithm: Record) -> Record | None:
+        # Of one that is asked so rarely that the newest tests are all of others.
+        found = self.drift(endpoint, version=algorithm["version"], algorithm=algorithm["name"], limit=1)["tests"]
+        return found[0] if found else None
 
     def _running(self, endpoint: str) -> Record | None:
         for one in self.abtests.all(endpoint, limit=1, state="running"):

@@ -39,7 +39,7 @@ Rights: TypeAlias = list[tuple[Subject, npt.NDArray[np.bool_]]]
 # Between two looks, and how long one may go on before the worker is asked again.
 LOOK_S, LOOK_AT_MOST_S = 5.0, 20.0
 # Commits and requests of a pass, unless one commit has more; hours of algorithms that it adds to, unless one has more.
-MOST_COMMITS, MOST_ROWS, MOST_HOURS = 10_000, 10_000, 100
+MOST_COMMITS, MOST_ROWS, MOST_HOURS = 10_000, 10_000, 60
 MOST_FEEDBACK = 5_000
 # How far it has come with batch jobs, which is only ever a hint.
 _search = Search()

@@ -210,9 +210,9 @@ _PERFORMANCE: Final = ("performance",)
 MEASURES: Final[Mapping[str, Measure]] = {
     "requests": Measure(_requests, _no_flaw, (), most=None, has_interval=False),
     "error_rate": Measure(_error_rate, _no_flaw, ()),
-    "latency_p50": _latency("p50"),
-    "latency_p90": _latency("p90"),
-    "latency_p99": _latency("p99"),
+    "latency_p50_us": _latency("p50"),
+    "latency_p90_us": _latency("p90"),
+    "latency_p99_us": _latency("p99"),
     "feedback_coverage": Measure(_coverage, _no_flaw, ()),
     "accuracy": Measure(_performance("accuracy"), _of_classifiers, _PERFORMANCE),
     "precision": _by_label("precision"),

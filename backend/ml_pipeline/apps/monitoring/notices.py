@@ -15,6 +15,8 @@ from ml_pipeline.apps.monitoring.models import Alarm, Alert, DriftTest, Outcome
 ACTOR: Final = "monitoring"
 ACTIONS: Final = {"drop": "accuracy.dropped", "recovery": "accuracy.recovered"}
 DRIFT: Final = "drift.found"
+# Of hundreds of features that drifted at once an event and its letter name these; the test has all.
+MOST_NAMED: Final = 20
 OPENED, RECOVERED, CLOSED = "alert.opened", "alert.recovered", "alert.closed"
 
 
@@ -34,9 +36,12 @@ def of_accuracy(alarms: Iterable[Alarm]) -> None:
 
 
 def of_drift(test: DriftTest, drifted: Iterable[dict[str, Any]], change: dict[str, Any] | None) -> None:
-    """`drift.found`: what has drifted, and by how much accuracy is expected to change, None where that is not known."""
-    named = [{name: one[name] for name in ("name", "psi", "excess", "words")} for one in drifted]
+    """`drift.found`: what has drifted, the farthest alone where that is much, and by how much accuracy is expected to
+    change, None where that is not known."""
+    farthest = sorted(drifted, key=lambda one: -one["excess"])
+    named = [{name: one[name] for name in ("name", "psi", "excess", "words")} for one in farthest[:MOST_NAMED]]
     about: dict[str, Any] = {"from": _stamp(test.from_at), "to": _stamp(test.to_at), "rows": test.rows}
+    about["drifted_count"] = len(farthest)
     algorithm = _algorithm(test.parent_mlalgorithm_id)
     _record(DRIFT, algorithm, **about, drifted=named, expected_accuracy_change=change)
 
