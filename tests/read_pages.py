@@ -19,6 +19,9 @@ class Page(HTMLParser):
         self.texts: list[str] = []
         # Exact values of the cells, a list for each row, by the table's id or class.
         self.tables: dict[str, list[list[str]]] = {}
+        # What its columns are called, and how many cells each row has, the head's first.
+        self.columns: dict[str, list[str]] = {}
+        self.widths: dict[str, list[int]] = {}
         self._open: list[str] = []
         self._table = ""
         self.feed(html)
@@ -39,6 +42,11 @@ class Page(HTMLParser):
             self._table = given.get("id") or given.get("class") or ""
         elif tag == "tr":
             self.tables.setdefault(self._table, []).append([])
+            self.widths.setdefault(self._table, []).append(0)
+        elif tag in ("td", "th"):
+            self.widths[self._table][-1] += int(given.get("colspan") or 1)
+            if given.get("scope") == "col":
+                self.columns.setdefault(self._table, []).append("")
         elif tag == "data":
             self.tables[self._table][-1].append(given["value"] or "")
 
@@ -52,6 +60,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "style" not in self._open:
             self.texts.append(data)
+        if "thead" in self._open and "th" in self._open:
+            self.columns[self._table][-1] += data
 
 
 def is_whole(html: str) -> None:
@@ -59,6 +69,7 @@ def is_whole(html: str) -> None:
     page = Page(html)
     assert page.problems == []
     tags = [tag for tag, _ in page.elements]
+    assert {name for name, widths in page.widths.items() if len(set(widths)) > 1} == set()
     assert not {"script", "link", "img", "iframe", "object", "embed", "form", "a", "use", "image"} & set(tags)
     assert "//" not in html
     assert not re.search(r"@import|url\(|expression", html)

@@ -70,6 +70,7 @@ def test_its_numbers_are_those_of_the_api() -> None:
             )
         )
     assert shown(page, "algorithms") == rows
+    assert page.columns["algorithms"][2:6] == ["Requests", "With outcome", "Right, or error", "Reference"]
     series = metrics["series"][::-1]
     assert shown(page, "traffic") == [
         exact(*(sum(one[name] for one in step["algorithms"]) for name in ("requests", "errors"))) for step in series

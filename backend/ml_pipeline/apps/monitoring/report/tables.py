@@ -35,9 +35,9 @@ class Table(NamedTuple):
     @property
     def heads(self) -> list[tuple[str, bool]]:
         """The columns, and whether they are of numbers."""
-        cells = self.rows[0][1] if self.rows else []
+        cells = self.rows[0][1] if self.rows else [""] * (len(self.columns) - 1)
         are_numbers = [False, *(isinstance(one, Cell) for one in cells)]
-        return list(zip(self.columns, are_numbers, strict=False))
+        return list(zip(self.columns, are_numbers, strict=True))
 
     @property
     def body(self) -> SafeString:
@@ -61,18 +61,8 @@ def _row(row: tuple[str, Sequence[Cell | str]]) -> str:
 def algorithms(found: Facts) -> Table:
     """Performance by version."""
     told = found.told["algorithms"]
-    columns = [
-        "Algorithm",
-        "Status",
-        "Requests",
-        "Failed",
-        "p50",
-        "p99",
-        "With outcome",
-        "Right, or error",
-        "Reference",
-    ]
-    columns += ["Reference", "Estimate, without outcomes"]
+    columns = ["Algorithm", "Status", "Requests", "With outcome", "Right, or error", "Reference"]
+    columns += ["Estimate", "Failed", "p50", "p99"]
     rows = [_algorithm(one) for one in told[:MOST_LISTED]]
     return Table("algorithms", "Each algorithm", columns, rows, max(len(told) - MOST_LISTED, 0))
 
@@ -171,6 +161,8 @@ def labels(key: str, one: Mapping[str, Any], about: str) -> Table | None:
         if its is not None:
             cells += [shown.count(its["predicted"]), shown.count(its["true"])]
             cells += [shown.cell(its[name]) for name in ("precision", "recall", "f1")]
+        elif measured:
+            cells += [Cell(None, "–")] * 5
         rows.append((label["label"], cells))
     return Table(key, about, columns, rows, max(len(ordered) - MOST_LABELS, 0))
 
