@@ -148,7 +148,7 @@ def make(number: int, texts: Texts) -> dict[str, Any]:
         "slices": "{}",
     }
     window = fill(Window(parent_mlalgorithm=algorithm, hours=1, begins_at=hour, requests=1), texts, **totals)
-    one = {"name": ALL, "rows": 1, "psi": 0.0, "excess": 0.0, "is_drifted": True, "words": ALL}
+    one = {"name": ALL, "rows": 1, "psi": 0.0, "excess": 0.0, "is_drifted": True, "words": ALL, "p": 0.0, "q": 0.0}
     drift = DriftTest(parent_mlalgorithm=algorithm, from_at=hour, to_at=now, rows=1, tested=1, is_alarm=True)
     drift.created_at = now
     result = json.dumps({"features": [one], "score": None, "untested": [ALL], "estimate": None})
