@@ -7,8 +7,6 @@ import json
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,29 +15,16 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from homes import REPOSITORY, Home
+from scripts import DATABASES, Scripts, new_home
 from servers import wait_until
 
-HERE = Path(__file__).parent
 COMMITS = 250
 PATIENCE_S = 120
 LEASE_S = 1.0
 
 
-class Watching:
+class Watching(Scripts):
     """A home, whoever writes to its log, and the workers that fold it."""
-
-    def __init__(self, home: Home) -> None:
-        self.home = home
-        self.environment = {**home.environment, "PYTHONPATH": f"{REPOSITORY / 'tests'}:{HERE}"}
-        self.processes: list[subprocess.Popen[Any]] = []
-
-    def begin(self, script: str, *arguments: str) -> subprocess.Popen[Any]:
-        """A script of this folder in a process of its own."""
-        command = [sys.executable, str(HERE / script), *arguments]
-        process = subprocess.Popen(command, env=self.environment, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        self.processes.append(process)
-        return process
 
     def recounted(self) -> dict[str, Any]:
         """What the log has, and what was folded."""
@@ -75,30 +60,19 @@ class Watching:
         requests = self.value("SELECT COUNT(*) FROM endpoints_mlrequest")
         return requests + self.value("SELECT COUNT(DISTINCT request_id) FROM endpoints_feedback")
 
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
 
-
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
+@pytest.fixture(params=DATABASES)
 def watching(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Watching]:
     """A home of each database in turn."""
-    names = {"sqlite": "", "postgresql": "postgres_url", "mysql": "mysql_url"}
-    name = names[request.param]
-    watching = Watching(Home(tmp_path / "home", request.getfixturevalue(name) if name else "").make())
+    watching = Watching(new_home(request, tmp_path))
     yield watching
     watching.stop()
 
 
 def test_nothing_is_folded_twice_and_nothing_is_lost(watching: Watching) -> None:
     draw = random.Random(11)
-    writer = watching.begin("writing.py", "1", str(COMMITS))
-    workers = [watching.begin("folding_worker.py", str(LEASE_S)) for _ in range(2)]
+    writer = watching.begin("writing.py", 1, COMMITS)
+    workers = [watching.begin("folding_worker.py", LEASE_S) for _ in range(2)]
     for _ in range(5):
         wanted = watching.folded() + draw.randint(1, 250)
         wait_until(lambda wanted=wanted: watching.folded() >= min(wanted, watching.there()) > 0, PATIENCE_S)  # type: ignore[misc]
@@ -114,7 +88,7 @@ def test_nothing_is_folded_twice_and_nothing_is_lost(watching: Watching) -> None
                 time.sleep(0.01)
             workers[at].send_signal(signal.SIGCONT)
             continue
-        workers[at] = watching.begin("folding_worker.py", str(LEASE_S))
+        workers[at] = watching.begin("folding_worker.py", LEASE_S)
     writer.communicate(timeout=PATIENCE_S)
     assert writer.returncode == 0
     wait_until(lambda: watching.folded() >= watching.there(), PATIENCE_S)

@@ -5,59 +5,30 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from homes import REPOSITORY, Home
+from scripts import DATABASES, Scripts, new_home
 
-HERE = Path(__file__).parent
 BREACHES = 12
 PATIENCE_S = 400
 LEASE_S = 1.0
 
 
-class Processes:
-    """Scripts of this folder, each in a process of its own."""
-
-    def __init__(self, home: Home) -> None:
-        self._environment = {**home.environment, "PYTHONPATH": f"{REPOSITORY / 'tests'}:{HERE}"}
-        self._begun: list[subprocess.Popen[Any]] = []
-
-    def begin(self, script: str, argument: object) -> subprocess.Popen[Any]:
-        command = [sys.executable, str(HERE / script), str(argument)]
-        process = subprocess.Popen(command, env=self._environment, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        self._begun.append(process)
-        return process
-
-    def stop(self) -> None:
-        for process in self._begun:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-
-
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.services)])
-def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+@pytest.fixture(params=DATABASES)
+def scripts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scripts]:
     """In a home of each database in turn."""
-    names = {"sqlite": "", "postgresql": "postgres_url", "mysql": "mysql_url"}
-    name = names[request.param]
-    found = Processes(Home(tmp_path / "home", request.getfixturevalue(name) if name else "").make())
+    found = Scripts(new_home(request, tmp_path))
     yield found
     found.stop()
 
 
-def test_each_breach_is_told_once(processes: Processes) -> None:
+def test_each_breach_is_told_once(scripts: Scripts) -> None:
     draw, begun = random.Random(5), time.monotonic()
-    driver = processes.begin("breaching.py", BREACHES)
-    workers = [processes.begin("alert_worker.py", LEASE_S) for _ in range(2)]
+    driver = scripts.begin("breaching.py", BREACHES)
+    workers = [scripts.begin("alert_worker.py", LEASE_S) for _ in range(2)]
     while driver.poll() is None:
         assert time.monotonic() - begun < PATIENCE_S
         # It may be anywhere then: whatever it was at is done by the other.
@@ -66,7 +37,7 @@ def test_each_breach_is_told_once(processes: Processes) -> None:
         if draw.random() < 0.5:
             workers[at].kill()
             workers[at].communicate()
-            workers[at] = processes.begin("alert_worker.py", LEASE_S)
+            workers[at] = scripts.begin("alert_worker.py", LEASE_S)
         else:
             workers[at].send_signal(signal.SIGSTOP)
             time.sleep(draw.uniform(0.5, 2.0) * LEASE_S)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import wine
-from homes import Home
+from homes import Home, once
 from hostile_programs import TRUSTED
 from servers import Server
 
@@ -43,8 +42,7 @@ statuses.move(MLAlgorithm.objects.get(name="honest"), "production", actor="tests
 def prepared_home(shared: Path) -> Home:
     """A home with the endpoint `neighbour`, whose one algorithm is in production; copied by tests, never changed."""
     home = UploadsHome(shared / "uploads-home")
-    with (shared / "uploads-home.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with once(shared / "uploads-home.lock"):
         if not (home.folder / "complete").exists():
             home.make()
             server = Server("asgi", home, {}).start()

@@ -37,9 +37,7 @@ class Monitoring:
         slices: Iterable[str] | None = None,
     ) -> Record:
         """Live performance of the endpoint's algorithms, by default in the last 24 hours; `by` is hour or day."""
-        query = _query(since, until, version=version, algorithm=algorithm, by=by)
-        if slices is not None:
-            query["slices"] = ",".join(slices)
+        query = _query(since, until, slices, version=version, algorithm=algorithm, by=by)
         return self._told(endpoint, "metrics", query)
 
     def drift(
@@ -69,9 +67,7 @@ class Monitoring:
         slices: Iterable[str] | None = None,
     ) -> str:
         """Both for people, by default of the last seven days: one HTML page that needs nothing else."""
-        query = _query(since, until, version=version, algorithm=algorithm)
-        if slices is not None:
-            query["slices"] = ",".join(slices)
+        query = _query(since, until, slices, version=version, algorithm=algorithm)
         return self._connection.text(connection.path("endpoints", endpoint, "report"), query)
 
     def status(self, endpoint: str | None = None) -> list[Record]:
@@ -134,7 +130,10 @@ class Monitoring:
         return value
 
 
-def _query(since: Moment | None, until: Moment | None, **given: str | None) -> dict[str, str]:
+def _query(
+    since: Moment | None, until: Moment | None, slices: Iterable[str] | None = None, **given: str | None
+) -> dict[str, str]:
     moments = {"from": since, "to": until}
     stamps = {name: one.isoformat() if isinstance(one, datetime) else one for name, one in moments.items()}
-    return {name: value for name, value in {**stamps, **given}.items() if value is not None}
+    joined = None if slices is None else ",".join(slices)
+    return {name: value for name, value in {**stamps, "slices": joined, **given}.items() if value is not None}

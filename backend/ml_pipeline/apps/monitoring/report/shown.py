@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_pipeline.charts import drawings, figures
@@ -32,26 +32,31 @@ def percent(part: float, width: float = 0.01) -> str:
 
 def share(interval: Mapping[str, Any] | None) -> str:
     """A share and where it lies with 95 %."""
-    if interval is None or interval["value"] is None:
-        return UNKNOWN
-    low, high = interval["low"], interval["high"]
-    if low is None or high is None:
-        return percent(interval["value"])
-    digits = min(max(figures.places(100 * (high - low)), 1), 2)
-    value, *ends = (figures.number(100 * one, digits) for one in (interval["value"], low, high))
-    return f"{value} % ({ends[0]} to {ends[1]})"
+    return _lies(interval, percent, lambda width: min(max(figures.places(100 * width), 1), 2), scale=100, unit=" %")
 
 
 def amount(interval: Mapping[str, Any] | None) -> str:
     """A number and where it lies with 95 %."""
+    return _lies(interval, lambda value: f"{value:.4g}", figures.places)
+
+
+def _lies(
+    interval: Mapping[str, Any] | None,
+    alone: Callable[[float], str],
+    digits: Callable[[float], int],
+    *,
+    scale: float = 1,
+    unit: str = "",
+) -> str:
+    # `alone` words a value of which it is not known where it lies; `digits` are those for an interval of that width.
     if interval is None or interval["value"] is None:
         return UNKNOWN
     low, high = interval["low"], interval["high"]
     if low is None or high is None:
-        return f"{interval['value']:.4g}"
-    digits = figures.places(high - low)
-    value, *ends = (figures.number(one, digits) for one in (interval["value"], low, high))
-    return f"{value} ({ends[0]} to {ends[1]})"
+        return alone(interval["value"])
+    places = digits(high - low)
+    value, *ends = (figures.number(scale * one, places) for one in (interval["value"], low, high))
+    return f"{value}{unit} ({ends[0]} to {ends[1]})"
 
 
 def latency(us: float | None) -> str:
