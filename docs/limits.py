@@ -87,6 +87,13 @@ LIMITS = (
     ("hours of algorithms of one fold, unless a commit has more", "apps.monitoring.folding", "MOST_HOURS", "hours"),
     ("feedback of one fold", "apps.monitoring.folding", "MOST_FEEDBACK", "rows"),
     ("time between two looks for what is to be folded", "apps.monitoring.folding", "LOOK_S", "seconds"),
+    (
+        "rest after a fold while somebody waits for a job, by the fold's time",
+        "apps.monitoring.folding",
+        "REST",
+        "times",
+    ),
+    ("wait to be counted from which on it does not rest", "apps.monitoring.folding", "MOST_BEHIND_S", "seconds"),
     ("ranges of ids that are looked at again for late rows", "apps.monitoring.claims", "MOST_HOLES", "ranges"),
     ("time for which they are", "apps.monitoring.claims", "FORGOTTEN_S", "seconds"),
     ("time for which they are where there are too many", "apps.monitoring.claims", "FORGOTTEN_AT_NEED_S", "seconds"),

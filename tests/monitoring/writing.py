@@ -37,7 +37,7 @@ class Held:
         self._database.ensure_connection()
         log.seq += 1
         batch = Batch(log.writer, log.seq, len(entries), "0" * 64, journal.stamp(moment))
-        writers.of(connection).write(self._database, batch, entries, ())
+        writers.of(connection).write(self._database, batch, entries, (), is_patient=True)
 
     def commit(self) -> None:
         writers.of(connection).commit(self._database)

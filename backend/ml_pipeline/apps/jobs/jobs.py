@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from ml_pipeline.apps.jobs import clock
+from ml_pipeline.apps.jobs import clock, handlers
+from ml_pipeline.apps.jobs.clock import DatabaseNow
 from ml_pipeline.apps.jobs.models import Job, State
 
 
@@ -28,6 +29,12 @@ def given_up(kind: str, subjects: Iterable[str]) -> set[str]:
     """Those of `subjects` whose job was given up."""
     failed = Job.objects.filter(kind=kind, subject__in=list(subjects), state=State.FAILED)
     return set(failed.values_list("subject", flat=True))
+
+
+def are_awaited() -> bool:
+    """Whether a worker is at a job that somebody asked for: one that does not stand."""
+    running = Job.objects.filter(state=State.RUNNING, leased_until__gt=DatabaseNow())
+    return running.exclude(kind__in=handlers.standing()).exists()
 
 
 def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:

@@ -53,6 +53,10 @@ class Lease:
         """Whether the worker is to stop: a long step ends as soon as another worker can go on from there."""
         return self._stopped.is_set()
 
+    def rest(self, seconds: float) -> None:
+        """Returns after so long, or as soon as it `is_unwanted`."""
+        self._stopped.wait(seconds)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """A transaction in which nobody else gets the job. Raises LeaseLost, and then nothing is changed."""

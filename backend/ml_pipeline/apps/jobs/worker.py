@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import Error, InterfaceError, OperationalError, connection
 
+from ml_pipeline import interpreter
 from ml_pipeline.apps.jobs import handlers, jobs, leases
 from ml_pipeline.apps.jobs.leases import LEASE_S, Lease, LeaseLost
 from ml_pipeline.metrics import families
@@ -48,7 +49,9 @@ class Worker:
         self._stopped.set()
 
     def run(self) -> None:
-        """Does jobs until it is stopped. Where the database is away it waits for it."""
+        """Does jobs until it is stopped; the process is a worker from then on. Where the database is away it waits."""
+        interpreter.take_short_turns()
+        interpreter.settle()
         renewing = threading.Thread(target=self._renew, name="leases", daemon=True)
         renewing.start()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job") as pool:

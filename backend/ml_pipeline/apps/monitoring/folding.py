@@ -17,10 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_pipeline.apps.endpoints.models import Feedback
-from ml_pipeline.apps.jobs import rests
+from ml_pipeline.apps.events import clock
+from ml_pipeline.apps.jobs import jobs, rests
 from ml_pipeline.apps.jobs.handlers import seldom
 from ml_pipeline.apps.jobs.leases import Lease
-from ml_pipeline.apps.monitoring import claims, detectors, logged, measurements, outcomes, readable, sql, subjects
+from ml_pipeline.apps.monitoring import (
+    claims,
+    currency,
+    detectors,
+    logged,
+    measurements,
+    outcomes,
+    readable,
+    sql,
+    subjects,
+)
 from ml_pipeline.apps.monitoring.claims import Standing
 from ml_pipeline.apps.monitoring.logged import Commit, Row, Search
 from ml_pipeline.apps.monitoring.measurements import Asked, ByHour, Labelled
@@ -38,6 +49,8 @@ ByWindow: TypeAlias = dict[tuple[int, int], Totals]
 Rights: TypeAlias = list[tuple[Subject, npt.NDArray[np.bool_]]]
 # Between two looks, and how long one may go on before the worker is asked again.
 LOOK_S, LOOK_AT_MOST_S = 5.0, 20.0
+# While somebody waits for another job a pass is followed by a rest so many times as long, unless windows are so late.
+REST, MOST_BEHIND_S = 4.0, 120.0
 # Commits and requests of a pass, unless one commit has more; hours of algorithms that it adds to, unless one has more.
 MOST_COMMITS, MOST_ROWS, MOST_HOURS = 10_000, 10_000, 60
 MOST_FEEDBACK = 5_000
@@ -64,10 +77,19 @@ def has_work() -> bool:
 def work(lease: Lease) -> float | None:
     """Folds all that there is, and says when to look again."""
     begun, folder = time.monotonic(), Folder(lease)
+    pass_begun = begun
     while folder.fold():
-        if lease.is_unwanted or time.monotonic() - begun > LOOK_AT_MOST_S:
+        _give_way(lease, time.monotonic() - pass_begun)
+        pass_begun = time.monotonic()
+        if lease.is_unwanted or pass_begun - begun > LOOK_AT_MOST_S:
             return 0.0
     return LOOK_S
+
+
+def _give_way(lease: Lease, took_s: float) -> None:
+    # Each row that a batch job logs costs as much to fold as to log.
+    if jobs.are_awaited() and currency.behind_s(clock.now()) < MOST_BEHIND_S:
+        lease.rest(REST * took_s)
 
 
 class Folder:

@@ -61,9 +61,8 @@ class Journal:
     def __init__(self, turn: Turn) -> None:
         """In `turn` this process may write; others who write to the same SQLite file take it too."""
         self._writer = writers.of(connection)
-        # Its own, whichever thread commits; and whether that waits for other writers now.
+        # Its own, whichever thread commits.
         self._database: BaseDatabaseWrapper | None = None
-        self._is_patient = True
         self._commits: GroupCommit[Group] = GroupCommit(
             self._commit_all,
             lambda group: len(group.entries),
@@ -119,8 +118,7 @@ class Journal:
         if self._database is None or self._database.connection is None:
             return False
         try:
-            self._be_patient(self._database, False)
-            batch = self._written(self._database, group.entries, group.answers)
+            batch = self._written(self._database, group.entries, group.answers, is_patient=False)
         # Nothing is committed yet. The thread does it once more, and says what is wrong if it is wrong again.
         except Exception:  # noqa: BLE001
             self._disconnect()
@@ -139,7 +137,6 @@ class Journal:
         calls = [call for group in groups for call in group.calls]
         try:
             database = self._connected()
-            self._be_patient(database, True)
             batch = self._written_again(
                 database,
                 [entry for group in groups for entry in group.entries],
@@ -167,16 +164,19 @@ class Journal:
             self._disconnect()
             return self._written(self._connected(), entries, answers)
 
-    def _written(self, database: BaseDatabaseWrapper, entries: list[Entry], answers: Sequence[Answer]) -> Batch:
+    def _written(
+        self,
+        database: BaseDatabaseWrapper,
+        entries: list[Entry],
+        answers: Sequence[Answer],
+        *,
+        is_patient: bool = True,
+    ) -> Batch:
         self._begun = time.monotonic()
         batch = Batch(self._writer_id, self._seq + 1, len(entries), chained(self._head, entries), now())
-        self._writer.write(database, batch, entries, _uncounted(answers) if answers else ())
+        uncounted = _uncounted(answers) if answers else ()
+        self._writer.write(database, batch, entries, uncounted, is_patient=is_patient)
         return batch
-
-    def _be_patient(self, database: BaseDatabaseWrapper, is_patient: bool) -> None:
-        if self._is_patient != is_patient:
-            self._writer.be_patient(database, is_patient)
-            self._is_patient = is_patient
 
     def _make_durable(self, database: BaseDatabaseWrapper, batch: Batch) -> None:
         self._writer.commit(database)
@@ -209,7 +209,7 @@ class Journal:
             self._database.inc_thread_sharing()
         if self._database.connection is None:
             self._database.ensure_connection()
-            self._is_patient = True
+            self._writer.prepare(self._database)
         return self._database
 
     def _disconnect(self) -> None:

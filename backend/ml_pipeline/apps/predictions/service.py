@@ -7,13 +7,13 @@ the reply. The first three are done by whoever calls; he is woken when the rest 
 from __future__ import annotations
 
 import functools
-import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from ml_pipeline import interpreter
 from ml_pipeline.apps.accounts import keys, quotas
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.ml.algorithm import Prediction
@@ -44,8 +44,6 @@ from ml_pipeline.wire import replies
 
 logger = logging.getLogger(__name__)
 
-# Objects made before the youngest are looked at, and how often older ones are: a batch makes thousands that soon go.
-COLLECTION = (20_000, 20, 20)
 # How long a process that is being stopped waits for what is under way.
 CLOSING_S = 30.0
 
@@ -100,10 +98,7 @@ class PredictionService:
         if self.is_started:
             return
         self._keeper.start()
-        # What is there now stays: a full collection that looks at it would hold up whoever is being answered.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECTION)
+        interpreter.settle()
 
     def resign(self) -> None:
         """Not ready any more: a load balancer should send nothing new. What comes all the same is answered as ever."""

@@ -62,14 +62,23 @@ class Writer(Protocol):
 
     IS_LOCAL: bool
 
-    def be_patient(self, connection: BaseDatabaseWrapper, is_patient: bool) -> None:
-        """Whether `write` waits for other writers of a local database, as at first, or fails at once."""
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
+        """`connection`, just opened, is ready for `write` and is used for nothing else. Raises django.db.Error."""
         ...
 
     def write(
-        self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]
+        self,
+        connection: BaseDatabaseWrapper,
+        batch: Batch,
+        entries: list[Entry],
+        uncounted: Sequence[Uncounted],
+        *,
+        is_patient: bool,
     ) -> None:
-        """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error."""
+        """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error.
+
+        Unless it `is_patient` it fails at once where others write to a local database.
+        """
         ...
 
     def add(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> int:

@@ -27,12 +27,19 @@ _ENTRY = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS)
 _UNCOUNTED = _insert(writers.table(UncountedAnswers), writers.UNCOUNTED_COLUMNS)
 
 
-def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
-    """See `Writer.be_patient`: others lock nothing that a batch needs."""
+def prepare(connection: BaseDatabaseWrapper) -> None:
+    """See `Writer.prepare`: nothing is to be done."""
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
-    """See `Writer.write`."""
+def write(
+    connection: BaseDatabaseWrapper,
+    batch: Batch,
+    entries: list[Entry],
+    uncounted: Sequence[Uncounted],
+    *,
+    is_patient: bool,
+) -> None:
+    """See `Writer.write`. Others lock nothing that a batch needs."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.query("START TRANSACTION")

@@ -23,12 +23,19 @@ _UNCOUNTED = f"INSERT INTO {writers.table(UncountedAnswers)} ({writers.UNCOUNTED
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
-    """See `Writer.be_patient`: others lock nothing that a batch needs."""
+def prepare(connection: BaseDatabaseWrapper) -> None:
+    """See `Writer.prepare`: nothing is to be done."""
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
-    """See `Writer.write`."""
+def write(
+    connection: BaseDatabaseWrapper,
+    batch: Batch,
+    entries: list[Entry],
+    uncounted: Sequence[Uncounted],
+    *,
+    is_patient: bool,
+) -> None:
+    """See `Writer.write`. Others lock nothing that a batch needs."""
     database: Any = connection.connection
     with connection.wrap_database_errors, database.cursor() as cursor:
         # Both in one message.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,9 @@ from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 # with one a row this thread would have to get it back from the event loop as often.
 ROWS_A_STATEMENT = 64
 IS_LOCAL = True
+# How often a patient one looks whether it may write. SQLite's own waiting looks ever more rarely, after a while ten
+# times a second: of a job that commits every 15 ms it never finds a gap.
+LOOK_S = 0.0005
 
 
 @functools.cache
@@ -26,19 +31,25 @@ def _insert(table: str, columns: str, rows: int) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES {', '.join([values] * rows)}"  # noqa: S608
 
 
-def be_patient(connection: BaseDatabaseWrapper, is_patient: bool) -> None:
-    """See `Writer.be_patient`."""
-    patience_s = connection.settings_dict["OPTIONS"]["timeout"] if is_patient else 0
+def prepare(connection: BaseDatabaseWrapper) -> None:
+    """See `Writer.prepare`: others are waited for by `write` alone."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
-        database.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
+        database.execute("PRAGMA busy_timeout=0")
 
 
-def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
+def write(
+    connection: BaseDatabaseWrapper,
+    batch: Batch,
+    entries: list[Entry],
+    uncounted: Sequence[Uncounted],
+    *,
+    is_patient: bool,
+) -> None:
     """See `Writer.write`. The write lock is taken first, and waited for, instead of in the middle."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
-        database.execute("BEGIN IMMEDIATE")
+        _begin(database, connection.settings_dict["OPTIONS"]["timeout"] if is_patient else 0.0)
         _add(database, batch, entries)
         for one in uncounted:
             insert = _insert(writers.table(UncountedAnswers), writers.UNCOUNTED_COLUMNS, 1)
@@ -56,6 +67,19 @@ def commit(connection: BaseDatabaseWrapper) -> None:
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.execute("COMMIT")
+
+
+def _begin(database: Any, patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(LOOK_S)
+        else:
+            return
 
 
 def _add(database: Any, batch: Batch, entries: list[Entry]) -> int:
