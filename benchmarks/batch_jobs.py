@@ -205,7 +205,7 @@ def main() -> None:
         home = Home(folder / "home").prepare(trained)
         path = folder / "people.csv"
         batch_scoring.write_rows(path, options.rows)
-        found: dict[str, Any] = speed(home, forest, path, options) if options.rounds else {}
+        found = speed(home, forest, path, options)
         if options.seconds:
             found |= beside(home, path, options)
     print(json.dumps(found, indent=2) if options.json else _told(found))

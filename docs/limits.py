@@ -88,11 +88,12 @@ LIMITS = (
     ("feedback of one fold", "apps.monitoring.folding", "MOST_FEEDBACK", "rows"),
     ("time between two looks for what is to be folded", "apps.monitoring.folding", "LOOK_S", "seconds"),
     (
-        "rest after a fold while somebody waits for a job, by the fold's time",
+        "rest after a fold while a large job is done, by the fold's time",
         "apps.monitoring.folding",
         "REST",
         "times",
     ),
+    ("the most that it rests", "apps.monitoring.folding", "MOST_REST_S", "seconds"),
     ("wait to be counted from which on it does not rest", "apps.monitoring.folding", "MOST_BEHIND_S", "seconds"),
     ("ranges of ids that are looked at again for late rows", "apps.monitoring.claims", "MOST_HOLES", "ranges"),
     ("time for which they are", "apps.monitoring.claims", "FORGOTTEN_S", "seconds"),

@@ -15,8 +15,13 @@ TURN_S = 0.0005
 def settle() -> None:
     """What the process has by now stays: a full collection that looked at it would stop all threads for its time."""
     gc.collect()
-    gc.freeze()
     gc.set_threshold(*COLLECTION)
+    keep()
+
+
+def keep() -> None:
+    """The same of what has come since, modules above all: no collection looks at it any more."""
+    gc.freeze()
 
 
 def take_short_turns() -> None:

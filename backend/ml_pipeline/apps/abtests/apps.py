@@ -26,4 +26,4 @@ class ABTestsConfig(AppConfig):
         # A process that does none of it needs none of the libraries of these.
         hooks.on_rollback(later(f"{self.name}.ends.roll_back"))
         handlers.register(COUNTING, later(f"{self.name}.counting.work"))
-        handlers.register(REPLAYING, later(f"{self.name}.selftests.work"))
+        handlers.register(REPLAYING, later(f"{self.name}.selftests.work"), is_large=True)

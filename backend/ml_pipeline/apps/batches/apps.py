@@ -21,8 +21,9 @@ class BatchesConfig(AppConfig):
         hooks.of_writers(batches.writer_made_at)
         # A process that only serves needs none of the libraries of these. Scoring has all cores, and lasts.
         score = later(f"{self.name}.work.work")
-        handlers.register(batches.SCORING, score, at_once=1)
-        handlers.register(batches.SHORT, score, at_once=1)
-        handlers.register(feedback_files.TELLING, later(f"{self.name}.tellings.work"), at_once=1)
+        handlers.register(batches.SCORING, score, at_once=1, is_large=True)
+        handlers.register(batches.SHORT, score, at_once=1, is_large=True)
+        telling = later(f"{self.name}.tellings.work")
+        handlers.register(feedback_files.TELLING, telling, at_once=1, is_large=True)
         handlers.register(removal.REMOVING, removal.work)
         handlers.register(removal.CLEANING, removal.clean)

@@ -91,6 +91,6 @@ def clear_strange(grace: timedelta = GRACE) -> int:
 
 
 def _remove_chunks(lease: Lease, job: BatchJob) -> None:
-    while pks := list(BatchChunk.objects.filter(job=job).values_list("pk", flat=True)[: turns.FEW_ROWS]):
+    while pks := list(BatchChunk.objects.filter(job=job).values_list("pk", flat=True)[: turns.CHUNKS]):
         with turns.resting(lease):
             BatchChunk.objects.filter(pk__in=pks).delete()

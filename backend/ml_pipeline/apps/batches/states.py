@@ -49,7 +49,7 @@ def plan(lease: Lease, job: BatchJob, cuts: Iterator[Cut]) -> None:
         # What an attempt before this one left.
         BatchChunk.objects.filter(job=job).delete()
     rows = 0
-    while part := list(islice(cuts, turns.FEW_ROWS)):
+    while part := list(islice(cuts, turns.CHUNKS)):
         go_on(lease)
         with turns.resting(lease):
             change(job)

@@ -26,6 +26,8 @@ from ml_pipeline.apps.predictions.models import JournalBatch
 # Rows of one commit while others write, and the most when they do not: more would not fit in SQLite's cache of 2 MB,
 # and many pages be written twice. Other databases take what a chunk has in few commits.
 FEW_ROWS, MOST_ROWS, MANY_ROWS = 100, 2_000, 10_000
+# Chunks that are made or removed in one transaction.
+CHUNKS = 200
 # Others that have committed may again, for so long; meanwhile a job rests after a commit so many times as long.
 QUIET_S = 1.0
 REST = 3.0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ml_pipeline import interpreter
 
 if TYPE_CHECKING:
     from ml_pipeline.apps.jobs.leases import Lease
@@ -23,6 +26,7 @@ class _Registered(NamedTuple):
     at_once: int | None
     is_standing: bool
     has_work: Callable[[], bool] | None
+    is_large: bool
 
 
 _handlers: dict[str, _Registered] = {}
@@ -35,16 +39,18 @@ def register(
     at_once: int | None = None,
     is_standing: bool = False,
     has_work: Callable[[], bool] | None = None,
+    is_large: bool = False,
 ) -> None:
     """Jobs of `kind` are done by `handler` from now on, so many `at_once` in one worker: None for as many as it does.
 
     Whose steps are long must leave room for others. Where it `is_standing` there is one job, without a subject,
     wherever a worker runs; it is never over, and however often it failed it is tried again.
     Jobs are taken only while `has_work`, where it is given: to ask costs no write, and to take one does.
+    Somebody waits for one that `is_large`, and it takes what a machine has: what can wait gives way to it.
     """
     if kind in _handlers:
         raise RuntimeError(f"two handlers for jobs of the kind {kind!r}")
-    _handlers[kind] = _Registered(handler, at_once, is_standing, has_work)
+    _handlers[kind] = _Registered(handler, at_once, is_standing, has_work, is_large)
 
 
 def kinds(busy: Collection[str] = ()) -> list[str]:
@@ -82,7 +88,10 @@ def later(function: str) -> Callable[..., Any]:
     module, _, name = function.rpartition(".")
 
     def call(*given: Any) -> Any:
-        return getattr(importlib.import_module(module), name)(*given)
+        if module not in sys.modules:
+            importlib.import_module(module)
+            interpreter.keep()
+        return getattr(sys.modules[module], name)(*given)
 
     return call
 
@@ -100,6 +109,11 @@ def of(kind: str) -> Handler:
 def standing() -> list[str]:
     """The kinds of which there is always a job."""
     return sorted(kind for kind, one in _handlers.items() if one.is_standing)
+
+
+def large() -> list[str]:
+    """The kinds to whose jobs others give way."""
+    return sorted(kind for kind, one in _handlers.items() if one.is_large)
 
 
 def is_standing(kind: str) -> bool:

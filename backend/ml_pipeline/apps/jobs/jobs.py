@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -31,10 +32,10 @@ def given_up(kind: str, subjects: Iterable[str]) -> set[str]:
     return set(failed.values_list("subject", flat=True))
 
 
-def are_awaited() -> bool:
-    """Whether a worker is at a job that somebody asked for: one that does not stand."""
-    running = Job.objects.filter(state=State.RUNNING, leased_until__gt=DatabaseNow())
-    return running.exclude(kind__in=handlers.standing()).exists()
+def is_large_one_done() -> bool:
+    """Whether a worker of this machine is at a large job (see `handlers.register`)."""
+    running = Job.objects.filter(state=State.RUNNING, leased_until__gt=DatabaseNow(), kind__in=handlers.large())
+    return running.filter(holder__startswith=f"{socket.gethostname()}:").exists()
 
 
 def ask(kind: str, subject: str, *, in_s: float = 0.0) -> None:

@@ -49,8 +49,9 @@ ByWindow: TypeAlias = dict[tuple[int, int], Totals]
 Rights: TypeAlias = list[tuple[Subject, npt.NDArray[np.bool_]]]
 # Between two looks, and how long one may go on before the worker is asked again.
 LOOK_S, LOOK_AT_MOST_S = 5.0, 20.0
-# While somebody waits for another job a pass is followed by a rest so many times as long, unless windows are so late.
-REST, MOST_BEHIND_S = 4.0, 120.0
+# While a large job is done a pass is followed by a rest so many times as long, at most so long, unless windows are so
+# late: before the command `status` asks whether a worker is running.
+REST, MOST_REST_S, MOST_BEHIND_S = 4.0, 5.0, 30.0
 # Commits and requests of a pass, unless one commit has more; hours of algorithms that it adds to, unless one has more.
 MOST_COMMITS, MOST_ROWS, MOST_HOURS = 10_000, 10_000, 60
 MOST_FEEDBACK = 5_000
@@ -88,8 +89,8 @@ def work(lease: Lease) -> float | None:
 
 def _give_way(lease: Lease, took_s: float) -> None:
     # Each row that a batch job logs costs as much to fold as to log.
-    if jobs.are_awaited() and currency.behind_s(clock.now()) < MOST_BEHIND_S:
-        lease.rest(REST * took_s)
+    if jobs.is_large_one_done() and currency.behind_s(clock.now()) < MOST_BEHIND_S:
+        lease.rest(min(REST * took_s, MOST_REST_S))
 
 
 class Folder:

@@ -112,7 +112,7 @@ class Log:
 
     def _take_turn(self, turn_s: float) -> None:
         # SQLite's own waiting looks ever more rarely and never finds a busy writer's lock free. Others that find it
-        # held wait a millisecond, and it is free when the checkpoint asks for it.
+        # held wait half a millisecond or more, and it is mostly free when the checkpoint asks for it.
         until = time.monotonic() + turn_s
         while time.monotonic() < until:
             try:

@@ -121,7 +121,9 @@ class Journal:
             batch = self._written(self._database, group.entries, group.answers, is_patient=False)
         # Nothing is committed yet. The thread does it once more, and says what is wrong if it is wrong again.
         except Exception:  # noqa: BLE001
-            self._disconnect()
+            # Where others were writing nothing was begun.
+            if self._database.connection.in_transaction:
+                self._disconnect()
             return False
         try:
             self._make_durable(self._database, batch)

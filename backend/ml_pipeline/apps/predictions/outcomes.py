@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.db import Error, connection
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item, Told
-from ml_pipeline.apps.predictions import measures
+from ml_pipeline.apps.predictions import measures, writers
 from ml_pipeline.apps.predictions.calls import Waiter, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.errors import DatabaseUnavailable, MLPipelineError
@@ -80,12 +81,14 @@ class Outcomes:
 
 
 def _recorded(outcomes: Sequence[Outcome]) -> list[Told]:
-    tellings = [(outcome.item, outcome.grant) for outcome in outcomes]
+    record = partial(feedback.record_each, [(outcome.item, outcome.grant) for outcome in outcomes])
+    # Who predicts waits for this one's turn.
+    writer = writers.of(connection)
     try:
-        return feedback.record_each(tellings)
+        return writer.patiently(connection, record)
     except Error:
         # As in the journal: what was cut while it lay idle has written nothing.
         if connection.connection is not None and connection.is_usable():
             raise
         connection.close()
-        return feedback.record_each(tellings)
+        return writer.patiently(connection, record)

@@ -5,9 +5,9 @@ All write the same tables: a JournalBatch, the MLRequests that refer to it, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,6 +16,8 @@ from django.db.models import Model
 from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions.models import JournalBatch
+
+T = TypeVar("T")
 
 
 class Entry(NamedTuple):
@@ -61,6 +63,11 @@ class Writer(Protocol):
     """A module that writes batches on one kind of database; IS_LOCAL where that is a file on this machine."""
 
     IS_LOCAL: bool
+
+    def patiently(self, connection: BaseDatabaseWrapper, attempt: Callable[[], T]) -> T:
+        """What `attempt` gives, which begins with a transaction: where others write to a local database it is made
+        again. From now on `connection` waits for them only so."""
+        ...
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
         """`connection`, just opened, is ready for `write` and is used for nothing else. Raises django.db.Error."""

@@ -1,17 +1,21 @@
-"""While a job that somebody asked for is being done, folding rests; but not where windows are late."""
+"""While a large job is done on the machine, folding rests after each pass; but not where windows are late."""
 
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from datetime import timedelta
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
 from django.db import transaction
 from traffic import NOON, Log, entry, sums, watched
 
+from ml_pipeline.apps.abtests.apps import COUNTING
+from ml_pipeline.apps.batches.batches import SCORING
 from ml_pipeline.apps.events import clock
 from ml_pipeline.apps.jobs import jobs, leases
 from ml_pipeline.apps.jobs.leases import Lease
@@ -25,7 +29,7 @@ pytestmark = pytest.mark.django_db
 def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was rested, of passes of one commit each that take a second by their clock."""
     found: list[float] = []
-    ticks = iter(range(1_000))
+    ticks = count()
     monkeypatch.setattr(folding, "MOST_COMMITS", 1)
     monkeypatch.setattr(folding, "LOOK_AT_MOST_S", 1_000.0)
     monkeypatch.setattr(folding, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
@@ -33,11 +37,11 @@ def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def asked_for() -> Lease:
-    """A job that somebody waits for, and that is being done."""
+def at_work(kind: str = SCORING, machine: str | None = None) -> Lease:
+    """A worker of this machine, or of another, is at a job of that kind."""
     with transaction.atomic():
-        jobs.ask("batches.scoring", "7")
-    lease = leases.claim(["batches.scoring"], "tests")
+        jobs.ask(kind, "7")
+    lease = leases.claim([kind], f"{machine or socket.gethostname()}:1", lease_s=600.0)
     assert lease is not None
     return lease
 
@@ -58,22 +62,41 @@ def fold() -> None:
 
 
 def test_it_rests_several_times_as_long_as_a_pass_took(rests: list[float]) -> None:
-    asked_for()
+    at_work()
     logged(5, timedelta(seconds=3))
     fold()
     assert rests == [folding.REST] * 5
     assert sums("requests") == {NOON: 5}
 
 
-def test_it_does_not_rest_where_nobody_waits(rests: list[float]) -> None:
-    asked_for().finish()
+def test_it_never_rests_for_long(rests: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Passes of a minute: somebody held the lock, or the worker slept.
+    monkeypatch.setattr(folding, "time", SimpleNamespace(monotonic=map(float, count(step=60)).__next__))
+    at_work()
+    logged(2, timedelta(seconds=3))
+    fold()
+    assert rests == [folding.MOST_REST_S] * 2
+
+
+def test_it_does_not_rest_once_the_job_is_over(rests: list[float]) -> None:
+    at_work().finish()
+    logged(5, timedelta(seconds=3))
+    fold()
+    assert rests == []
+
+
+@pytest.mark.parametrize(("kind", "machine"), [(COUNTING, None), (SCORING, "another-machine")])
+def test_it_does_not_rest_for_jobs_that_leave_the_machine_to_others(
+    kind: str, machine: str | None, rests: list[float]
+) -> None:
+    at_work(kind, machine)
     logged(5, timedelta(seconds=3))
     fold()
     assert rests == []
 
 
 def test_it_does_not_rest_where_windows_are_late(rests: list[float]) -> None:
-    asked_for()
+    at_work()
     logged(5, timedelta(seconds=folding.MOST_BEHIND_S + 10))
     fold()
     # After the last one nothing is late any more.
@@ -86,7 +109,10 @@ def test_a_worker_that_is_to_stop_rests_no_longer() -> None:
     jobs.stand([FOLDING])
     lease = leases.claim([FOLDING], "tests", stopped=stopped)
     assert lease is not None
-    threading.Timer(0.05, stopped.set).start()
     begun = time.monotonic()
+    lease.rest(0.05)
+    assert time.monotonic() - begun >= 0.05
+    threading.Timer(0.05, stopped.set).start()
     lease.rest(600.0)
+    assert lease.is_unwanted
     assert time.monotonic() - begun < 300.0
