@@ -88,10 +88,12 @@ def later(function: str) -> Callable[..., Any]:
     module, _, name = function.rpartition(".")
 
     def call(*given: Any) -> Any:
-        if module not in sys.modules:
-            importlib.import_module(module)
+        is_new = module not in sys.modules
+        # Waits where another thread is importing it.
+        imported = importlib.import_module(module)
+        if is_new:
             interpreter.keep()
-        return getattr(sys.modules[module], name)(*given)
+        return getattr(imported, name)(*given)
 
     return call
 

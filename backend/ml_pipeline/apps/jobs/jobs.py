@@ -32,7 +32,7 @@ def given_up(kind: str, subjects: Iterable[str]) -> set[str]:
     return set(failed.values_list("subject", flat=True))
 
 
-def is_large_one_done() -> bool:
+def is_large_one_running() -> bool:
     """Whether a worker of this machine is at a large job (see `handlers.register`)."""
     running = Job.objects.filter(state=State.RUNNING, leased_until__gt=DatabaseNow(), kind__in=handlers.large())
     return running.filter(holder__startswith=f"{socket.gethostname()}:").exists()

@@ -89,7 +89,7 @@ def work(lease: Lease) -> float | None:
 
 def _give_way(lease: Lease, took_s: float) -> None:
     # Each row that a batch job logs costs as much to fold as to log.
-    if jobs.is_large_one_done() and currency.behind_s(clock.now()) < MOST_BEHIND_S:
+    if jobs.is_large_one_running() and currency.behind_s(clock.now()) < MOST_BEHIND_S:
         lease.rest(min(REST * took_s, MOST_REST_S))
 
 
