@@ -109,7 +109,8 @@ def _score(lease: Lease, job: BatchJob, source: Source) -> None:
             del scored
             try:
                 recorder.record(Done(cut, recorded, token), logged.get(cut.number, 0))
-            except LeaseLost:
+            # The chunk is not done, and whoever goes on makes parts of his own; he may be through with clearing up.
+            except (LeaseLost, NoLongerRunning, Unwanted):
                 _discard(job, cut, token)
                 raise
 
