@@ -46,7 +46,7 @@ def main() -> None:
     slow = connection.copy()
     slow.ensure_connection()
     batch = Batch(other.writer, 1, len(first), "0" * 64, journal.stamp(NOON + timedelta(minutes=1)))
-    writers.of(connection).write(slow, batch, first, (), is_patient=True)
+    writers.of(connection).write(slow, batch, first, ())
     log.commit(second, NOON + HOUR)
     folded()
     seen.append(shown())

@@ -35,10 +35,9 @@ class Held:
     def __init__(self, log: Log, entries: list[Any], moment: Any) -> None:
         self._database = connection.copy()
         self._database.ensure_connection()
-        writers.of(connection).prepare(self._database)
         log.seq += 1
         batch = Batch(log.writer, log.seq, len(entries), "0" * 64, journal.stamp(moment))
-        writers.of(connection).write(self._database, batch, entries, (), is_patient=True)
+        writers.of(connection).write(self._database, batch, entries, ())
 
     def commit(self) -> None:
         writers.of(connection).commit(self._database)

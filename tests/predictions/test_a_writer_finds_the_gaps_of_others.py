@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ml_pipeline.apps.predictions import writers
+from ml_pipeline.apps.predictions import gaps, writers
 from ml_pipeline.apps.predictions.writers import Batch, sqlite
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,7 @@ def database(tmp_path: Path) -> Iterator[BaseDatabaseWrapper]:
     made: Any = connection.copy()
     made.settings_dict = {**connection.settings_dict, "NAME": str(tmp_path / "database")}
     made.ensure_connection()
+    gaps.wait_for_nobody(made)
     for table, columns in (
         (writers.table(writers.JournalBatch), writers.BATCH_COLUMNS),
         (writers.table(writers.MLRequest), writers.ENTRY_COLUMNS),
@@ -58,13 +60,12 @@ def clock(database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> Ite
     with closing(sqlite3.connect(database.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         found = Clock(other)
-        monkeypatch.setattr(sqlite, "time", SimpleNamespace(monotonic=found.monotonic, sleep=found.sleep))
+        monkeypatch.setattr(gaps, "time", SimpleNamespace(monotonic=found.monotonic, sleep=found.sleep))
         yield found
 
 
-def write(database: BaseDatabaseWrapper, *, is_patient: bool) -> None:
-    sqlite.prepare(database)
-    sqlite.write(database, Batch(UUID(int=1), 1, 0, "0" * 64, "2026-03-04"), [], (), is_patient=is_patient)
+def write(database: BaseDatabaseWrapper) -> None:
+    sqlite.write(database, Batch(UUID(int=1), 1, 0, "0" * 64, "2026-03-04"), [], ())
     sqlite.commit(database)
 
 
@@ -78,14 +79,14 @@ def test_the_lock_is_looked_for_at_short_intervals_that_do_not_grow(
     database: BaseDatabaseWrapper, clock: Clock
 ) -> None:
     clock.until = 40
-    write(database, is_patient=True)
-    assert clock.slept == [sqlite.LOOK_S] * 40
+    gaps.patiently(database, partial(write, database))
+    assert clock.slept == [gaps.LOOK_S] * 40
     assert batches(database) == 1
 
 
 def test_who_must_not_wait_fails_at_once(database: BaseDatabaseWrapper, clock: Clock) -> None:
     with pytest.raises(OperationalError, match="locked"):
-        write(database, is_patient=False)
+        write(database)
     assert clock.slept == []
     assert not database.connection.in_transaction
     assert batches(database) == 0
@@ -93,8 +94,8 @@ def test_who_must_not_wait_fails_at_once(database: BaseDatabaseWrapper, clock: C
 
 def test_the_patience_of_the_settings_ends(database: BaseDatabaseWrapper, clock: Clock) -> None:
     with pytest.raises(OperationalError, match="locked"):
-        write(database, is_patient=True)
-    assert sum(clock.slept) == pytest.approx(database.settings_dict["OPTIONS"]["timeout"], abs=2 * sqlite.LOOK_S)
+        gaps.patiently(database, partial(write, database))
+    assert sum(clock.slept) == pytest.approx(database.settings_dict["OPTIONS"]["timeout"], abs=2 * gaps.LOOK_S)
     assert batches(database) == 0
 
 
@@ -109,7 +110,7 @@ def test_what_begins_with_a_transaction_of_djangos_is_tried_again(database: Base
         database.set_autocommit(True)
         return "done"
 
-    assert sqlite.patiently(database, attempt) == "done"
+    assert gaps.patiently(database, attempt) == "done"
     assert tried == list(range(8))
 
 
@@ -119,5 +120,5 @@ def test_what_is_wrong_otherwise_is_not_tried_again(database: BaseDatabaseWrappe
             database.connection.execute("SELECT * FROM nowhere")
 
     with pytest.raises(OperationalError, match="no such table"):
-        sqlite.patiently(database, attempt)
+        gaps.patiently(database, attempt)
     assert clock.slept == []

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from django.db import connection
 
+from ml_pipeline.apps.predictions import gaps
+
 logger = logging.getLogger(__name__)
 
 # A pass copies about this much, beside the writers, at least every BUSY_S and at most every CALM_S.
@@ -34,6 +36,7 @@ FINISH_S = 0.005
 SHRINK_BYTES = 64_000_000
 # How long a last pass tries to become the writer, more for a longer log; and how long, being it, it waits for readers.
 TURN_S = 0.05
+TURN_LOOK_S = 0.0002
 MAX_TURN_S = 1.0
 READERS_MS = 20
 
@@ -111,19 +114,14 @@ class Log:
         return Progress(log_bytes, copied_bytes, copied_bytes - before)
 
     def _take_turn(self, turn_s: float) -> None:
-        # SQLite's own waiting looks ever more rarely and never finds a busy writer's lock free. Others that find it
-        # held wait half a millisecond or more, and it is mostly free when the checkpoint asks for it.
-        until = time.monotonic() + turn_s
-        while time.monotonic() < until:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                time.sleep(0.0002)
-            else:
-                self._connection.execute("COMMIT")
-                return
+        # Who finds it held waits half a millisecond or more: mostly it is free when the checkpoint asks for it.
+        try:
+            gaps.found(lambda: self._connection.execute("BEGIN IMMEDIATE"), turn_s, TURN_LOOK_S)
+        except sqlite3.OperationalError as error:
+            if not gaps.is_busy(error):
+                raise
+        else:
+            self._connection.execute("COMMIT")
 
     def _is_long(self) -> bool:
         try:

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ import msgspec
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ml_pipeline.apps.predictions import measures, writers
+from ml_pipeline.apps.predictions import gaps, measures, writers
 from ml_pipeline.apps.predictions.calls import Answerable, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
@@ -177,7 +178,11 @@ class Journal:
         self._begun = time.monotonic()
         batch = Batch(self._writer_id, self._seq + 1, len(entries), chained(self._head, entries), now())
         uncounted = _uncounted(answers) if answers else ()
-        self._writer.write(database, batch, entries, uncounted, is_patient=is_patient)
+        write = partial(self._writer.write, database, batch, entries, uncounted)
+        if is_patient:
+            gaps.patiently(database, write)
+        else:
+            write()
         return batch
 
     def _make_durable(self, database: BaseDatabaseWrapper, batch: Batch) -> None:
@@ -211,7 +216,7 @@ class Journal:
             self._database.inc_thread_sharing()
         if self._database.connection is None:
             self._database.ensure_connection()
-            self._writer.prepare(self._database)
+            gaps.wait_for_nobody(self._database)
         return self._database
 
     def _disconnect(self) -> None:

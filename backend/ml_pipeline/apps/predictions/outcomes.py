@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.db import Error, connection
 from ml_pipeline.apps.accounts.access import Grant
 from ml_pipeline.apps.endpoints import feedback
 from ml_pipeline.apps.endpoints.feedback import Item, Told
-from ml_pipeline.apps.predictions import measures, writers
+from ml_pipeline.apps.predictions import gaps, measures
 from ml_pipeline.apps.predictions.calls import Waiter, wake
 from ml_pipeline.apps.predictions.commits import GroupCommit, Turn
 from ml_pipeline.errors import DatabaseUnavailable, MLPipelineError
@@ -82,13 +82,18 @@ class Outcomes:
 
 def _recorded(outcomes: Sequence[Outcome]) -> list[Told]:
     record = partial(feedback.record_each, [(outcome.item, outcome.grant) for outcome in outcomes])
-    # Who predicts waits for this one's turn.
-    writer = writers.of(connection)
     try:
-        return writer.patiently(connection, record)
+        return _patiently(record)
     except Error:
         # As in the journal: what was cut while it lay idle has written nothing.
         if connection.connection is not None and connection.is_usable():
             raise
         connection.close()
-        return writer.patiently(connection, record)
+        return _patiently(record)
+
+
+def _patiently(record: Callable[[], list[Told]]) -> list[Told]:
+    # Who predicts waits for this one's turn.
+    connection.ensure_connection()
+    gaps.wait_for_nobody(connection)
+    return gaps.patiently(connection, record)

@@ -5,9 +5,9 @@ All write the same tables: a JournalBatch, the MLRequests that refer to it, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,8 +16,6 @@ from django.db.models import Model
 from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions.models import JournalBatch
-
-T = TypeVar("T")
 
 
 class Entry(NamedTuple):
@@ -64,28 +62,10 @@ class Writer(Protocol):
 
     IS_LOCAL: bool
 
-    def patiently(self, connection: BaseDatabaseWrapper, attempt: Callable[[], T]) -> T:
-        """What `attempt` gives, which begins with a transaction: where others write to a local database it is made
-        again. From now on `connection` waits for them only so."""
-        ...
-
-    def prepare(self, connection: BaseDatabaseWrapper) -> None:
-        """`connection`, just opened, is ready for `write` and is used for nothing else. Raises django.db.Error."""
-        ...
-
     def write(
-        self,
-        connection: BaseDatabaseWrapper,
-        batch: Batch,
-        entries: list[Entry],
-        uncounted: Sequence[Uncounted],
-        *,
-        is_patient: bool,
+        self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]
     ) -> None:
-        """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error.
-
-        Unless it `is_patient` it fails at once where others write to a local database.
-        """
+        """A transaction is open, with `batch`, `entries` and `uncounted` in it. Raises django.db.Error."""
         ...
 
     def add(self, connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry]) -> int:

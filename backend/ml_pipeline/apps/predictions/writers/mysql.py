@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,7 +11,7 @@ from ml_pipeline.apps.abtests.models import UncountedAnswers
 from ml_pipeline.apps.endpoints.models import MLRequest
 from ml_pipeline.apps.predictions import writers
 from ml_pipeline.apps.predictions.models import JournalBatch
-from ml_pipeline.apps.predictions.writers import Batch, Entry, T, Uncounted
+from ml_pipeline.apps.predictions.writers import Batch, Entry, Uncounted
 
 IS_LOCAL = False
 
@@ -27,24 +27,8 @@ _ENTRY = _insert(writers.table(MLRequest), writers.ENTRY_COLUMNS)
 _UNCOUNTED = _insert(writers.table(UncountedAnswers), writers.UNCOUNTED_COLUMNS)
 
 
-def patiently(connection: BaseDatabaseWrapper, attempt: Callable[[], T]) -> T:
-    """See `Writer.patiently`: there is nobody to wait for."""
-    return attempt()
-
-
-def prepare(connection: BaseDatabaseWrapper) -> None:
-    """See `Writer.prepare`: nothing is to be done."""
-
-
-def write(
-    connection: BaseDatabaseWrapper,
-    batch: Batch,
-    entries: list[Entry],
-    uncounted: Sequence[Uncounted],
-    *,
-    is_patient: bool,
-) -> None:
-    """See `Writer.write`. Others lock nothing that a batch needs."""
+def write(connection: BaseDatabaseWrapper, batch: Batch, entries: list[Entry], uncounted: Sequence[Uncounted]) -> None:
+    """See `Writer.write`."""
     database: Any = connection.connection
     with connection.wrap_database_errors:
         database.query("START TRANSACTION")
